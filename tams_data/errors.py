@@ -1,0 +1,140 @@
+"""Every error this project raises on purpose, under one root.
+
+    TamsDataError
+     ├── InvalidInput               a value breaks a rule; `field` and `value` say which
+     │    ├── InvalidTimestamp      not a TAMS timestamp, or outside int64 nanoseconds
+     │    ├── InvalidTimeRange      not a TAMS time range, or outside int64 nanoseconds
+     │    ├── InvalidPageToken      a page token this service did not issue
+     │    ├── UnknownStorageBackend no storage backend has this id
+     │    ├── SegmentOverlap        the segment shares media time with another of its flow
+     │    └── ObjectConflict        the object cannot be used in the way the request asks
+     ├── NotFound
+     │    ├── SourceNotFound
+     │    ├── FlowNotFound
+     │    └── ObjectNotFound
+     ├── Forbidden
+     │    ├── FlowReadOnly          the flow is read-only
+     │    └── UrlRefused            a media URL is expired, forged, or for another method or object
+     ├── StoreUnavailable           the database or the media store cannot serve now
+     │    ├── DatabaseLocked        another process holds the database file
+     │    ├── TransactionConflict   another writer changed the same rows; try again
+     │    └── MediaStoreFailed      the media store could not do what was asked
+     ├── SchemaMismatch             the store was written by an unknown or newer schema version
+     ├── InvalidSetting             a setting cannot be used
+     ├── UploadBroken               an upload ended before all its bytes had come
+     ├── UnreadableMedia            a file or playlist cannot be read as media
+     └── RequestFailed              a TAMS service answered a client with an error
+
+HTTP statuses are the affair of `api`, in one table there.
+"""
+
+from __future__ import annotations
+
+
+class TamsDataError(Exception):
+    """The root: catches everything this project raises on purpose."""
+
+
+class InvalidInput(TamsDataError, ValueError):
+    """A value breaks a rule of the store or of the specification.
+
+    `field` names the parameter or the path of the property (`essence_parameters.frame_rate`), and `value` is
+    what was given, for a message that a client's author can act on.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, value: object = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.value = value
+
+
+class InvalidTimestamp(InvalidInput):
+    """The text is not a TAMS timestamp, or it lies outside int64 nanoseconds."""
+
+
+class InvalidTimeRange(InvalidInput):
+    """The text is not a TAMS time range, or it lies outside int64 nanoseconds."""
+
+
+class InvalidPageToken(InvalidInput):
+    """The page token was not issued by this service for this list."""
+
+
+class UnknownStorageBackend(InvalidInput):
+    """No storage backend of this service has the id."""
+
+
+class SegmentOverlap(InvalidInput):
+    """The segment shares media time with another segment of its flow."""
+
+
+class ObjectConflict(InvalidInput):
+    """The object exists already, is meant for another flow, or differs from what the request says of it."""
+
+
+class NotFound(TamsDataError, LookupError):
+    """What the request names does not exist."""
+
+
+class SourceNotFound(NotFound):
+    """No source has this id."""
+
+
+class FlowNotFound(NotFound):
+    """No flow has this id."""
+
+
+class ObjectNotFound(NotFound):
+    """No registered object has this id, or its bytes are not in the media store."""
+
+
+class Forbidden(TamsDataError):
+    """The request is understood and refused."""
+
+
+class FlowReadOnly(Forbidden):
+    """The flow is read-only: only the change that lifts this is accepted."""
+
+
+class UrlRefused(Forbidden):
+    """The media URL is expired, forged, or made for another method or object."""
+
+
+class StoreUnavailable(TamsDataError):
+    """The database or the media store cannot serve the request now; trying again later may help."""
+
+
+class DatabaseLocked(StoreUnavailable):
+    """Another process holds the database file."""
+
+
+class TransactionConflict(StoreUnavailable):
+    """Another writer changed the same rows first; the transaction was rolled back and may be tried again."""
+
+
+class MediaStoreFailed(StoreUnavailable):
+    """The media store could not read or write what was asked."""
+
+
+class SchemaMismatch(TamsDataError):
+    """The store was written with a schema version this software does not know."""
+
+
+class InvalidSetting(TamsDataError, ValueError):
+    """A setting has a value that cannot be used."""
+
+
+class UploadBroken(TamsDataError):
+    """An upload ended before all the bytes it announced had come."""
+
+
+class UnreadableMedia(TamsDataError, ValueError):
+    """A file or a playlist cannot be read as media, from the place the message names."""
+
+
+class RequestFailed(TamsDataError):
+    """A TAMS service answered a client's request with an error, or did not answer."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
