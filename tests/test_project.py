@@ -1,0 +1,161 @@
+"""The project's own files agree with each other and keep the shape the design gives them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+import tomli
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
+RUNTIME = PYPROJECT["dependencies"]
+DEPENDENCIES = RUNTIME + PYPROJECT["optional-dependencies"]["dev"]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+
+TOP_LEVEL = {
+    *("tams_data", "api", "dashboards", "notebooks", "tests"),
+    *("README.md", "CHANGELOG.md", "LICENSE", "Makefile"),
+    *("pyproject.toml", "requirements.lock", "environment.yml"),
+    *(".ci", ".gitignore"),
+}
+
+PROJECT = {"tams_data", "api", "dashboards", "tests"}
+
+# What stands above each package: imports point down only.
+ABOVE = {
+    "tams_data": {
+        "flask",
+        "flask_openapi3",
+        "granian",
+        "panel",
+        "jupyter",
+        "jupyterlab",
+        "IPython",
+        "api",
+        "dashboards",
+    },
+    "api": {"panel", "jupyter", "jupyterlab", "IPython", "dashboards"},
+}
+
+
+def tracked() -> list[str]:
+    """The paths git knows; the test that asks is skipped where the project is not a checkout."""
+    try:
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [path for path in listing.stdout.split("\0") if path]
+
+
+def locked(python: str) -> dict[str, Version]:
+    """What requirements.lock installs for this kind of `python` on Linux."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", "")
+    lines = [line.split(" --hash", 1)[0] for line in text.splitlines() if line and line[0].isalnum()]
+    pins = [pin for pin in map(Requirement, lines) if pin.marker is None or pin.marker.evaluate(environment)]
+    versions = {canonicalize_name(pin.name): Version(str(pin.specifier).removeprefix("==")) for pin in pins}
+    assert len(versions) == len(pins), "a package is locked to two versions"
+    return versions
+
+
+def imported(folder: str) -> set[str]:
+    """The dotted names that the modules below `folder` import: `from tams_data import schema` is `tams_data.schema`."""
+    names: set[str] = set()
+    for module in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def roots(names: set[str]) -> set[str]:
+    """The top-level packages among dotted names."""
+    return {name.split(".")[0] for name in names}
+
+
+def test_environment_yml_asks_for_what_pyproject_asks_for() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, packages = environment["dependencies"]
+    assert SpecifierSet(python.removeprefix("python")) == SpecifierSet(PYPROJECT["requires-python"])
+    assert pip == "pip"
+    assert packages["pip"] == [*DEPENDENCIES, "--editable ."]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_lock_holds_every_dependency_within_its_bounds(python: str) -> None:
+    versions = locked(python)
+    for requirement in map(Requirement, DEPENDENCIES):
+        assert versions[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_lock_leaves_room_for_the_vast_sdk(python: str) -> None:
+    """What vastdb 2.1.0 asks for: the reason the query stack stands where it does."""
+    versions = locked(python)
+    assert versions["ibis-framework"] in SpecifierSet("~=10.1")
+    assert versions["sqlglot"] in SpecifierSet(">=23.4,<28.7")
+    assert versions["pyarrow"] in SpecifierSet(">=18.0,<=23.0.1")
+    assert versions["pyarrow-hotfix"] == Version("0.7")
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "requirements.lock", "environment.yml", "Makefile", ".ci/run"])
+def test_no_file_that_installs_names_a_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert not re.search(r"index-url|find-links|trusted-host", text)
+
+
+def test_lock_installs_wheels_only_and_checks_each() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert "--only-binary :all:" in text
+    entries = re.split(r"\n(?=[a-z0-9])", text)[1:]
+    assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_every_dependency_has_its_reason_beside_it() -> None:
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    for requirement in DEPENDENCIES:
+        assert any(re.match(rf'\s+"{re.escape(requirement)}",\s+# \w', line) for line in lines), requirement
+
+
+@pytest.mark.parametrize(
+    ("folder", "dependencies"), [("tams_data", RUNTIME), ("api", RUNTIME), ("tests", DEPENDENCIES)]
+)
+def test_third_party_imports_are_declared(folder: str, dependencies: list[str]) -> None:
+    """By the package that brings them, so that none works only because another pulls it in."""
+    installed = [path for line in dependencies for path in files(Requirement(line).name) or []]
+    declared = {path.parts[0].split(".")[0] for path in installed}
+    standard = sys.stdlib_module_names | {"_typeshed"}  # which only type checkers see
+    assert roots(imported(folder)) - declared - PROJECT <= standard
+
+
+@pytest.mark.parametrize(("folder", "above"), ABOVE.items(), ids=ABOVE.keys())
+def test_imports_point_down_only(folder: str, above: set[str]) -> None:
+    assert roots(imported(folder)) & above == set()
+
+
+def test_scan_imports_nothing_else_of_the_project() -> None:
+    """It could be published alone."""
+    others = {name for name in imported("tams_data/scan") if not f"{name}.".startswith("tams_data.scan.")}
+    assert roots(others) & PROJECT == set()
+
+
+def test_top_level_holds_what_the_design_lists() -> None:
+    assert {path.split("/")[0] for path in tracked()} <= TOP_LEVEL
+
+
+def test_ci_can_be_run() -> None:
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111
