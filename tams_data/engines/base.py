@@ -1,0 +1,85 @@
+"""What every engine offers: a small interface between the rules of the store and the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager
+from types import SimpleNamespace
+from typing import Any, Protocol, TypeAlias
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from tams_data import schema
+from tams_data.engines.binding import Value
+
+Query: TypeAlias = Callable[..., ir.Table]
+"""A function from tables and parameters to an expression, as in `tams_data.queries`."""
+
+Tables: TypeAlias = Any
+"""Tables by attribute: `UNBOUND` here, or the `tables` of any Ibis connection to a store."""
+
+UNBOUND: Tables = SimpleNamespace(**{name: ibis.table(t.ibis, name=name) for name, t in schema.TABLES.items()})
+"""The store's tables without a connection: what queries are built on before an engine compiles them."""
+
+
+class Reader(Protocol):
+    """Runs queries against one state of the store."""
+
+    def read(self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable) -> pa.Table:
+        """The rows of `query(tables, **values, **options)`.
+
+        Each combination of query, options and names of values is compiled once. `values` are what changes from
+        call to call; a list of values has at least one and may have any number (the query is run in batches of 512,
+        so it must be one that filters by the list, not one that sorts or aggregates). An Arrow table becomes a
+        table the query can join. Truth values are options.
+        """
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """One transaction that writes. What it has written, it reads."""
+
+    def insert(self, table: schema.Table, rows: pa.Table) -> None:
+        """Add rows; columns are matched by name."""
+        ...
+
+    def update(self, table: schema.Table, rows: pa.Table) -> None:
+        """Set the columns that `rows` has beside the table's key, in the rows with the same key."""
+        ...
+
+    def delete(self, table: schema.Table, keys: pa.Table) -> None:
+        """Delete every row that agrees with a row of `keys` in all of its columns."""
+        ...
+
+
+class Database(Reader, Protocol):
+    """A store's tables, wherever they are. Safe to use from several threads."""
+
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Several reads of one and the same state."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A transaction: committed, durably, when the block ends; rolled back when it raises.
+
+        :raise TransactionConflict: another writer changed the same rows; the whole may be tried again.
+        :raise StoreUnavailable: the engine cannot serve now.
+        """
+        ...
+
+    def create_tables(self) -> None:
+        """Create what is missing of the schema's tables.
+
+        :raise SchemaMismatch: the store was written with a schema version this software does not know.
+        """
+        ...
+
+    def ibis(self) -> ibis.BaseBackend:
+        """An Ibis connection to the same tables, for analysis."""
+        ...
+
+    def close(self) -> None:
+        """Release the database. Reads and transactions under way fail."""
+        ...

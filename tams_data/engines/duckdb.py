@@ -1,0 +1,212 @@
+"""The embedded engine: one DuckDB file, one process.
+
+Facts it is built on: a connection must not be used by two threads at once, a cursor for each thread may; readers
+see a snapshot and never wait for the writer; only one process may open the file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from time import time_ns
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from tams_data import schema
+from tams_data.engines import binding
+from tams_data.engines.base import UNBOUND, Query, Reader, Tables, Transaction
+from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, TransactionConflict
+
+_COMPILER = binding.BindCompiler()
+
+
+@lru_cache(maxsize=2048)
+def _compiled(query: Query, options: tuple[tuple[str, Hashable], ...], shapes: tuple[tuple[str, Hashable], ...]) -> str:
+    values = {name: binding.placeholders(name, shape) for name, shape in shapes}
+    expression: ir.Table = query(UNBOUND, **values, **dict(options))
+    sql: str = _COMPILER.to_sqlglot(expression).sql(dialect="duckdb")
+    return sql
+
+
+def sql_of(query: Query, values: Mapping[str, binding.Value], **options: Hashable) -> str:
+    """The SQL text that `read` executes, with `$name` placeholders."""
+    shapes = tuple((name, binding.signature(value)) for name, value in values.items())
+    return _compiled(query, tuple(sorted(options.items())), shapes)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """DuckDB's errors that are nobody's mistake, as the project's own."""
+    try:
+        yield
+    except duckdb.TransactionException as error:
+        raise TransactionConflict(str(error)) from error
+    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+        raise StoreUnavailable(str(error)) from error
+
+
+class _Cursor:
+    """Reads and writes through one DuckDB cursor, in whatever transaction it is in."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.cursor = cursor
+
+    def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
+        values = values or {}
+        batches = [self._read(query, batch, options) for batch in _batches(values)]
+        return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
+
+    def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
+        sql = sql_of(query, values, **options)
+        with _errors(), self._registered(binding.relations(values)):
+            return self.cursor.execute(sql, binding.parameters(values)).fetch_arrow_table()
+
+    def insert(self, table: schema.Table, rows: pa.Table) -> None:
+        self._write(f"INSERT INTO {_name(table)} BY NAME SELECT * FROM given", rows)
+
+    def update(self, table: schema.Table, rows: pa.Table) -> None:
+        changes = ", ".join(f'"{name}" = given."{name}"' for name in rows.column_names if name not in table.key)
+        self._write(f"UPDATE {_name(table)} SET {changes} FROM given WHERE {_agrees(table, table.key)}", rows)
+
+    def delete(self, table: schema.Table, keys: pa.Table) -> None:
+        self._write(f"DELETE FROM {_name(table)} USING given WHERE {_agrees(table, keys.column_names)}", keys)
+
+    def _write(self, sql: str, given: pa.Table) -> None:
+        if given.num_rows == 0:
+            return
+        with _errors(), self._registered({"given": given}):
+            self.cursor.execute(sql)
+
+    @contextmanager
+    def _registered(self, relations: Mapping[str, pa.Table]) -> Iterator[None]:
+        for name, table in relations.items():
+            self.cursor.register(name, table)
+        try:
+            yield
+        finally:
+            for name in relations:
+                self.cursor.unregister(name)
+
+
+class DuckDB:
+    """A store in one DuckDB file, or in memory when `path` is None."""
+
+    def __init__(self, path: Path | None, *, memory_limit: str | None = None) -> None:
+        """Open the file, creating it and its folder when they are missing.
+
+        :raise DatabaseLocked: another process has it open.
+        """
+        self.path = path
+        self._connection = _open(path, memory_limit)
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"DuckDB({str(self.path) if self.path else ':memory:'})"
+
+    def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
+        return self._cursor().read(query, values, **options)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        cursor = self._cursor()
+        with _errors():
+            cursor.cursor.begin()
+        try:
+            yield cursor
+        finally:
+            cursor.cursor.rollback()  # nothing was written: this only ends the snapshot
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        cursor = self._cursor()
+        with _errors():
+            cursor.cursor.begin()
+        try:
+            yield cursor
+        except BaseException:
+            cursor.cursor.rollback()
+            raise
+        with _errors():
+            cursor.cursor.commit()
+
+    def create_tables(self) -> None:
+        with self.transaction(), _errors():
+            cursor = self._cursor().cursor
+            for table in schema.TABLES.values():
+                cursor.execute(_create_table(table))
+                for column in table.indexed:
+                    cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{column}" ON {_name(table)} ("{column}")')
+            self._check_version()
+
+    def _check_version(self) -> None:
+        cursor = self._cursor()
+        found = cursor.read(_versions)["version"].to_pylist()
+        if not found:
+            now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
+            cursor.insert(schema.SCHEMA_VERSIONS, now)
+        elif max(found) != schema.VERSION:
+            raise SchemaMismatch(
+                f"{self!r} was written with schema version {max(found)}; this software knows version {schema.VERSION}"
+            )
+
+    def ibis(self) -> ibis.BaseBackend:
+        return ibis.duckdb.from_connection(self._connection.cursor())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _cursor(self) -> _Cursor:
+        cursor: _Cursor | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = _Cursor(self._connection.cursor())
+        return cursor
+
+
+def _open(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str] = {"memory_limit": memory_limit} if memory_limit else {}
+    if path is None:
+        return duckdb.connect(config=config)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        kind = DatabaseLocked if "lock" in str(error) else StoreUnavailable
+        raise kind(f"cannot open the database {path}: {error}") from error
+    except OSError as error:
+        raise StoreUnavailable(f"cannot make the folder of the database {path}: {error}") from error
+
+
+def _batches(values: Mapping[str, binding.Value]) -> list[Mapping[str, binding.Value]]:
+    """The values as they are, or a mapping for each 512 elements of the first list among them."""
+    for name, value in values.items():
+        if isinstance(value, list):
+            most = binding.LIST_SIZES[-1]
+            return [{**values, name: value[i : i + most]} for i in range(0, len(value), most)]
+    return [values]
+
+
+def _name(table: schema.Table) -> str:
+    return f'"{table.name}"'
+
+
+def _agrees(table: schema.Table, columns: tuple[str, ...] | list[str]) -> str:
+    return " AND ".join(f'{_name(table)}."{column}" = given."{column}"' for column in columns)
+
+
+def _create_table(table: schema.Table) -> str:
+    types = dict(zip(table.names, table.ibis.types, strict=True))
+    columns = ", ".join(
+        f'"{c.name}" {_COMPILER.type_mapper.to_string(types[c.name])}{"" if c.nullable else " NOT NULL"}'
+        for c in table.columns
+    )
+    return f"CREATE TABLE IF NOT EXISTS {_name(table)} ({columns})"
+
+
+def _versions(tables: Tables) -> ir.Table:
+    return tables.schema_versions.select("version")

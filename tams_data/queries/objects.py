@@ -1,0 +1,87 @@
+"""Media objects, where their bytes are, and which flows refer to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from tams_data.engines.base import Tables
+from tams_data.queries import tags
+from tams_data.queries.paging import Bound, SortKey
+from tams_data.queries.paging import page as page_of
+
+
+def keys_by_hash(tables: Tables, *, hashes: ir.Table) -> ir.Table:
+    """The keys of the objects whose `id_hash` is in the column `id_hash` of `hashes`; compare their ids as well.
+
+    Only two columns of `objects` are scanned. Rows are then fetched by key, which is indexed.
+    """
+    return tables.objects.semi_join(hashes, "id_hash").select("key")
+
+
+def by_key(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """The objects with these keys."""
+    return tables.objects.filter(tables.objects.key.isin(keys))
+
+
+def shown(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """Of the objects with these keys, what a segment or an object shows of them."""
+    columns = ("key", "id", "start_ns", "end_ns", "timerange", "key_frame_count", "init_object_key")
+    return by_key(tables, keys=keys).select(*columns)
+
+
+def instances(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """Where the bytes of the objects with these keys are: rows of `object_instances`."""
+    return tables.object_instances.filter(tables.object_instances.object_key.isin(keys))
+
+
+def allocated(tables: Tables, *, hashes: ir.Table) -> ir.Table:
+    """Storage allocations whose `id_hash` is in the column `id_hash` of `hashes`; compare `object_id` as well."""
+    return tables.storage_allocations.semi_join(hashes, "id_hash").drop("created_ns")
+
+
+def allocated_for(tables: Tables, *, flow_id: Bound) -> ir.Table:
+    """Storage allocations that only this flow may register."""
+    return tables.storage_allocations.filter(tables.storage_allocations.flow_id == flow_id)
+
+
+def needing_init(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """Those of `keys` that some object needs as its initialisation object, as `init_object_key`."""
+    objects = tables.objects.filter(tables.objects.init_object_key.isin(keys))
+    return objects.select("init_object_key").distinct()
+
+
+def referring_flows(
+    tables: Tables,
+    *,
+    key: Bound,
+    is_init: bool,
+    limit: int,
+    after: Sequence[Bound] | None = None,
+    any_tags: Sequence[Sequence[Bound]] = (),
+    no_tags: Sequence[Bound] = (),
+) -> ir.Table:
+    """Ids of up to `limit` flows with a segment that uses the object, in order of id.
+
+    An initialisation object is used by the segments of the objects that need it.
+    """
+    segments = tables.segments
+    if is_init:
+        users = tables.objects.filter(tables.objects.init_object_key == key)
+        used = segments.semi_join(users, segments.object_key == users.key)
+    else:
+        used = segments.filter(segments.object_key == key)
+    flows = tags.matching(tables.flows, any_of=any_tags, none_of=no_tags)
+    found = flows.semi_join(used, flows.id == used.flow_id).select("id")
+    return page_of(found, (SortKey(lambda t: t.id),), after=after, reverse=False, limit=limit)
+
+
+def last_key(tables: Tables) -> ir.Table:
+    """One row, `key`: the highest object key given out, or null in an empty store."""
+    keys = ibis.union(
+        tables.objects.aggregate(key=tables.objects.key.max()),
+        tables.storage_allocations.aggregate(key=tables.storage_allocations.object_key.max()),
+    )
+    return keys.aggregate(key=keys.key.max())

@@ -1,0 +1,100 @@
+"""Which objects hold a flow between two instants."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from tams_data import timerange
+from tams_data.engines.base import Tables
+from tams_data.queries.paging import Bound
+
+PAGE_COLUMNS = (
+    "start_ns",
+    "end_ns",
+    "timerange",
+    "object_key",
+    "ts_offset_ns",
+    "last_duration_ns",
+    "sample_offset",
+    "sample_count",
+)
+
+
+def page(
+    tables: Tables,
+    *,
+    flow_id: Bound,
+    start_ns: Bound,
+    end_ns: Bound,
+    object_key: Bound | None = None,
+    reverse: bool = False,
+    limit: int,
+) -> ir.Table:
+    """Up to `limit` segments of a flow that share media time with `[start_ns, end_ns)`, in time order.
+
+    The next page is the same query with the window narrowed to begin where the last segment ended (or, reversed, to
+    end where it began): segments do not overlap, so the window is the keyset.
+    """
+    found = _of_flow(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns, object_key=object_key)
+    order = ibis.desc("start_ns") if reverse else ibis.asc("start_ns")
+    return found.order_by(order).limit(limit).select(*PAGE_COLUMNS)
+
+
+def placed(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound) -> ir.Table:
+    """Every segment of a flow that shares media time with `[start_ns, end_ns)`, by what tells it from another.
+
+    `start_ns`, `end_ns`, `object_key` and `ts_offset_ns`, 0 where none was given.
+    """
+    found = _of_flow(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns)
+    return found.select("start_ns", "end_ns", "object_key", ts_offset_ns=found.ts_offset_ns.fill_null(0))
+
+
+def extent(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound) -> ir.Table:
+    """One row: from the start of the first to the end of the last segment that shares time with the window.
+
+    Both columns are null when there is none.
+    """
+    found = _of_flow(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns)
+    return found.aggregate(start_ns=found.start_ns.min(), end_ns=found.end_ns.max())
+
+
+def covered_by(
+    tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, object_key: Bound | None = None
+) -> ir.Table:
+    """`flow_id`, `start_ns` and `object_key` of the segments of a flow that lie wholly inside the window."""
+    segments = tables.segments.filter(tables.segments.flow_id == flow_id)
+    found = timerange.covered_by(segments, start_ns, end_ns)
+    if object_key is not None:
+        found = found.filter(found.object_key == object_key)
+    return found.select("flow_id", "start_ns", "object_key")
+
+
+def timeline(tables: Tables, *, flow_id: Bound) -> ir.Table:
+    """One row: what the segments of a flow add up to, in the columns of `flow_timelines` that segments decide."""
+    segments = tables.segments.filter(tables.segments.flow_id == flow_id)
+    found = segments.join(tables.objects, segments.object_key == tables.objects.key, how="left")
+    length = timerange.length_ns(segments)
+    sizes = found.aggregate(size_bytes=found.size_bytes.sum().fill_null(0))
+    totals = segments.aggregate(
+        start_ns=segments.start_ns.min(),
+        end_ns=segments.end_ns.max(),
+        segment_count=segments.count(),
+        covered_ns=length.sum().fill_null(0).cast("int64"),
+        longest_ns=length.max().fill_null(0),
+    )
+    return totals.cross_join(sizes)
+
+
+def object_keys(tables: Tables, *, keys: tuple[Bound, ...]) -> ir.Table:
+    """Those of `keys` that some segment refers to, as `object_key`."""
+    return tables.segments.filter(tables.segments.object_key.isin(keys)).select("object_key").distinct()
+
+
+def _of_flow(
+    tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, object_key: Bound | None = None
+) -> ir.Table:
+    segments = tables.segments.filter(tables.segments.flow_id == flow_id)
+    if object_key is not None:
+        segments = segments.filter(segments.object_key == object_key)
+    return timerange.overlapping(segments, start_ns, end_ns)

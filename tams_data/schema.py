@@ -1,0 +1,340 @@
+"""The tables of the store: THE schema module.
+
+Every table is described here once, with a pyarrow type and a sentence for each column, its key and the order its
+rows are kept in. The engines create tables from it, queries and commands name columns from it, and analysts read
+it; no other module names a column's type.
+
+Conventions, for every table:
+
+- Media time is two int64 columns of nanoseconds, `start_ns` inclusive and `end_ns` exclusive (see `timerange`).
+- Clock time (`created_ns` and the like) is int64 nanoseconds since 1970-01-01T00:00:00 UTC.
+- A client's own text of a time range is kept only where it differs from the canonical text of its interval: a
+  column of nulls costs nothing, a column of distinct text is what a page pays for.
+- Tags are kept twice in one row, so that they can never disagree for long: `tags` is the JSON text as given, which
+  tells `"a"` from `["a"]`, and `tag_terms` is a list of 64-bit terms, one for each name and for each name with a
+  value (see `tag_terms`). Filtering a million flows by a tag costs 9 to 19 ms this way; the same filter took 60 ms
+  on the JSON text, 50 ms on a list of text, and 35 to 57 ms on a separate table of tags.
+- Segments refer to media objects by `object_key`, a 64-bit number given out in ascending order; the client's text
+  id lives once, in `objects`. The objects of neighbouring segments are then neighbours in `objects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from operator import itemgetter
+
+import ibis
+import ibis.expr.schema
+import pyarrow as pa
+
+VERSION = 1
+"""The version of this schema; a store remembers the one it was written with."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: `description` says what it holds and in which unit."""
+
+    name: str
+    type: pa.DataType
+    description: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its columns, the columns that identify a row, and the order its rows are best kept in.
+
+    `indexed` names columns that an engine with secondary indexes looks rows up by.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    indexed: tuple[str, ...] = ()
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The pyarrow schema; each field's metadata carries the column's description."""
+        return pa.schema(
+            [pa.field(c.name, c.type, c.nullable, metadata={"description": c.description}) for c in self.columns],
+            metadata={"description": self.description},
+        )
+
+    @cached_property
+    def ibis(self) -> ibis.expr.schema.Schema:
+        """The same columns as an Ibis schema."""
+        return ibis.expr.schema.Schema.from_pyarrow(self.arrow)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The column names, in order."""
+        return tuple(column.name for column in self.columns)
+
+    def rows(self, rows: Iterable[Mapping[str, object]]) -> pa.Table:
+        """An Arrow table of `rows`, a missing key being null.
+
+        >>> SCHEMA_VERSIONS.rows([{"version": 1, "applied_ns": 5}]).to_pylist()
+        [{'version': 1, 'applied_ns': 5}]
+        """
+        blank = dict.fromkeys(self.names)
+        # Whole columns out of tuples: five times as fast as Arrow's own conversion of mappings.
+        tuples = [self._values({**blank, **row}) for row in rows]
+        return self.columns_of(dict(zip(self.names, zip(*tuples, strict=True), strict=True)) if tuples else {})
+
+    @cached_property
+    def _values(self) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+        return itemgetter(*self.names)
+
+    def columns_of(self, columns: Mapping[str, Iterable[object]]) -> pa.Table:
+        """An Arrow table of whole columns, by name; without any column, one without rows."""
+        return pa.table({name: list(columns.get(name, ())) for name in self.names}, schema=self.arrow)
+
+    def part(self, names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> pa.Table:
+        """An Arrow table of some columns of `rows`: what to delete by, or a key and what to change."""
+        return pa.Table.from_pylist(
+            [{name: row.get(name) for name in names} for row in rows],
+            schema=pa.schema([self.arrow.field(name) for name in names]),
+        )
+
+    def keys(self, rows: Iterable[Mapping[str, object]]) -> pa.Table:
+        """An Arrow table of the key columns of `rows`, to delete them by."""
+        return self.part(self.key, rows)
+
+
+def _term(*parts: str) -> int:
+    # Lengths are part of what is hashed, so that ("ab", "c") and ("a", "bc") are different terms.
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+
+
+def tag_term(name: str, value: str | None = None) -> int:
+    """The 64-bit term of a tag name, or of a name with one value.
+
+    Two different tags share a term with a chance of one in 1.8e19.
+
+    >>> tag_term("genre") == tag_term("genre", "news")
+    False
+    """
+    return _term(name) if value is None else _term(name, value)
+
+
+def tag_terms(tags: Mapping[str, str | list[str]]) -> list[int]:
+    """The terms a row with these tags is found by: each name, and each name with each of its values.
+
+    >>> len(tag_terms({"genre": ["news", "live"], "site": "london"}))
+    5
+    """
+    terms = []
+    for name, value in tags.items():
+        terms.append(tag_term(name))
+        terms.extend(tag_term(name, one) for one in ([value] if isinstance(value, str) else value))
+    return terms
+
+
+def id_hash(object_id: str) -> int:
+    """The 64-bit hash a media object is found by when only its text id is known.
+
+    A scan of one fixed-width column; whoever looks up compares the id itself as well.
+    """
+    return _term(object_id)
+
+
+_TEXT = pa.string()
+_INT = pa.int64()
+_BOOL = pa.bool_()
+_TERMS = pa.list_(pa.field("item", pa.int64(), nullable=False))
+
+_TAGS = (
+    Column("tags", _TEXT, "Tags as a JSON object; a value is a string or a list of strings, as given"),
+    Column("tag_terms", _TERMS, "64-bit terms of the tags, to filter by: see schema.tag_terms"),
+)
+_TIMERANGE = Column("timerange", _TEXT, "The client's own text of the time range; null: the canonical text", True)
+
+SOURCES = Table(
+    "sources",
+    "Sources: pieces of media whatever their encoding. Created with their first flow, deleted with their last.",
+    (
+        Column("id", _TEXT, "Source id, a UUID"),
+        Column("format", _TEXT, "Content format, a URN"),
+        Column("label", _TEXT, "Short label for people", True),
+        Column("description", _TEXT, "Longer text for people", True),
+        *_TAGS,
+        Column("created_by", _TEXT, "Who created it", True),
+        Column("updated_by", _TEXT, "Who changed its metadata last", True),
+        Column("created_ns", _INT, "When it was created, ns UTC"),
+        Column("updated_ns", _INT, "When its metadata changed last, ns UTC"),
+    ),
+    key=("id",),
+    order=("created_ns",),
+)
+
+FLOWS = Table(
+    "flows",
+    "Flows: sources rendered to one encoding. Technical parameters that lists filter by are columns of their own.",
+    (
+        Column("id", _TEXT, "Flow id, a UUID"),
+        Column("source_id", _TEXT, "Id of the source it renders"),
+        Column("format", _TEXT, "Content format, a URN"),
+        Column("codec", _TEXT, "MIME type of the coding", True),
+        Column("container", _TEXT, "MIME type of the media objects; null: the flow takes no segments", True),
+        Column("label", _TEXT, "Short label for people", True),
+        Column("description", _TEXT, "Longer text for people", True),
+        *_TAGS,
+        Column("status", _TEXT, "Ingest status as the client last said", True),
+        Column("generation", _INT, "How many lossy encodings the content has been through", True),
+        Column("read_only", _BOOL, "Whether every change but lifting this is refused; null: never said", True),
+        Column("profile_id", _TEXT, "Id of the profile it was made from", True),
+        Column("max_bit_rate", _INT, "Declared maximum bit rate, 1000 bit/s", True),
+        Column("avg_bit_rate", _INT, "Declared average bit rate, 1000 bit/s", True),
+        Column("frame_width", _INT, "Picture width in pixels", True),
+        Column("frame_height", _INT, "Picture height in pixels", True),
+        Column("init_segments", _BOOL, "Whether objects need an initialisation object", True),
+        Column("segment_duration", _TEXT, "Target segment duration in seconds, a JSON rational", True),
+        Column("essence_parameters", _TEXT, "Essence parameters, a JSON object, as given", True),
+        Column("container_mapping", _TEXT, "Where the essence is in the container, a JSON object", True),
+        Column("metadata_version", _TEXT, "Changes whenever the metadata does"),
+        Column("created_by", _TEXT, "Who created it", True),
+        Column("updated_by", _TEXT, "Who changed its metadata last", True),
+        Column("created_ns", _INT, "When it was created, ns UTC"),
+        Column("metadata_updated_ns", _INT, "When its metadata changed last, ns UTC"),
+    ),
+    key=("id",),
+    order=("created_ns",),
+)
+
+FLOW_COLLECTIONS = Table(
+    "flow_collections",
+    "Which flows a flow collects, in order. What collects a flow, and the collections of sources, follow from it.",
+    (
+        Column("flow_id", _TEXT, "The collecting flow"),
+        Column("position", _INT, "Place in the collection, from 0"),
+        Column("member_id", _TEXT, "The collected flow"),
+        Column("role", _TEXT, "What the member is in the collection", True),
+        Column("container_mapping", _TEXT, "Where the member is in the container, a JSON object", True),
+    ),
+    key=("flow_id", "position"),
+    order=("flow_id", "position"),
+)
+
+FLOW_TIMELINES = Table(
+    "flow_timelines",
+    "What the segments of each flow add up to, kept with every write: listings read this instead of segments.",
+    (
+        Column("flow_id", _TEXT, "The flow"),
+        Column("start_ns", _INT, "Start of the first segment; null: no segments", True),
+        Column("end_ns", _INT, "End of the last segment; null: no segments", True),
+        Column("segment_count", _INT, "How many segments"),
+        Column("covered_ns", _INT, "Sum of the segments' durations, ns"),
+        Column("longest_ns", _INT, "No segment is longer than this, ns; not lowered by deletes"),
+        Column("size_bytes", _INT, "Bytes of the objects of all segments, as far as known"),
+        Column("segments_updated_ns", _INT, "When a segment was added or deleted last, ns UTC", True),
+    ),
+    key=("flow_id",),
+    order=("flow_id",),
+)
+
+SEGMENTS = Table(
+    "segments",
+    "Flow segments: which object holds which stretch of which flow. Segments of one flow never overlap.",
+    (
+        Column("flow_id", _TEXT, "The flow"),
+        Column("start_ns", _INT, "Start on the flow's timeline, inclusive"),
+        Column("end_ns", _INT, "End on the flow's timeline, exclusive"),
+        _TIMERANGE,
+        Column("object_key", _INT, "The media object, by objects.key"),
+        Column("ts_offset_ns", _INT, "Flow time minus object time; null: not given, 0", True),
+        Column("last_duration_ns", _INT, "Time range end minus last sample, ns", True),
+        Column("sample_offset", _INT, "Deprecated count of samples before the segment in the object", True),
+        Column("sample_count", _INT, "Deprecated count of samples in the segment", True),
+        Column("created_ns", _INT, "When it was registered, ns UTC"),
+    ),
+    key=("flow_id", "start_ns"),
+    order=("flow_id", "start_ns"),
+)
+
+OBJECTS = Table(
+    "objects",
+    "Media objects and initialisation objects that a segment refers to. Immutable but for size_bytes.",
+    (
+        Column("key", _INT, "The object's number inside the store, ascending with time"),
+        Column("id", _TEXT, "Object id, any text"),
+        Column("id_hash", _INT, "64-bit hash of id: see schema.id_hash"),
+        Column("is_init", _BOOL, "Whether it is an initialisation object"),
+        Column("start_ns", _INT, "Start of its samples on its own timeline, inclusive; null: init object", True),
+        Column("end_ns", _INT, "End of its samples on its own timeline, exclusive; null: init object", True),
+        _TIMERANGE,
+        Column("key_frame_count", _INT, "How many key frames it holds", True),
+        Column("init_object_key", _INT, "The initialisation object it needs, by objects.key", True),
+        Column("size_bytes", _INT, "Its size in bytes; null: not known", True),
+        Column("first_flow_id", _TEXT, "The first flow that referred to it"),
+        Column("created_ns", _INT, "When it was first registered, ns UTC"),
+    ),
+    key=("key",),
+    order=("key",),
+    indexed=("key",),
+)
+
+OBJECT_INSTANCES = Table(
+    "object_instances",
+    "Where the bytes of an object are: on a storage backend of this service, or at a URL a client named.",
+    (
+        Column("object_key", _INT, "The object, by objects.key"),
+        Column("storage_id", _TEXT, "The storage backend; null: uncontrolled", True),
+        Column("label", _TEXT, "Label of an uncontrolled instance", True),
+        Column("url", _TEXT, "URL of an uncontrolled instance", True),
+        Column("created_ns", _INT, "When it was added, ns UTC"),
+    ),
+    key=("object_key",),
+    order=("object_key",),
+    indexed=("object_key",),
+)
+
+STORAGE_ALLOCATIONS = Table(
+    "storage_allocations",
+    "Objects a client was given an upload URL for and has not registered yet.",
+    (
+        Column("object_key", _INT, "The number the object will have in objects"),
+        Column("object_id", _TEXT, "Object id, any text"),
+        Column("id_hash", _INT, "64-bit hash of object_id: see schema.id_hash"),
+        Column("flow_id", _TEXT, "The only flow that may register it first"),
+        Column("storage_id", _TEXT, "The storage backend it is to be uploaded to"),
+        Column("content_type", _TEXT, "The content type it must be uploaded with"),
+        Column("size_bytes", _INT, "Size of what was uploaded; null: nothing yet, or not known", True),
+        Column("created_ns", _INT, "When it was allocated, ns UTC"),
+    ),
+    key=("object_key",),
+    order=("object_key",),
+)
+
+SCHEMA_VERSIONS = Table(
+    "schema_versions",
+    "The schema versions this store has had; the highest is the present one.",
+    (
+        Column("version", _INT, "Schema version"),
+        Column("applied_ns", _INT, "When the store was brought to it, ns UTC"),
+    ),
+    key=("version",),
+    order=("version",),
+)
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        SOURCES,
+        FLOWS,
+        FLOW_COLLECTIONS,
+        FLOW_TIMELINES,
+        SEGMENTS,
+        OBJECTS,
+        OBJECT_INSTANCES,
+        STORAGE_ALLOCATIONS,
+        SCHEMA_VERSIONS,
+    )
+}
+"""Every table by its name."""

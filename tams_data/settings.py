@@ -1,0 +1,72 @@
+"""Settings: read once at start-up, from `TAMS_*` variables or `.env`, and passed on as one value."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tams_data.errors import InvalidSetting
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Each is the variable `TAMS_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="TAMS_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
+    public_url: str | None = Field(
+        None, description="The service's URL as clients see it, behind a proxy; default: that of each request"
+    )
+    data_dir: Path = Field(Path(".data"), description="Folder of the database, the media and the signing key")
+    database_url: str | None = Field(
+        None, description="Database: `duckdb:///path/to/file`, or `duckdb://` in memory; default: in the data folder"
+    )
+    database_memory: str = Field("512MB", description="Most memory the embedded database may use")
+    demo: bool = Field(True, description="Whether `tams run` puts the demo into an empty store")
+    service_name: str = Field("TAMS", description="Name of the service, at `/service`")
+    service_description: str = Field(
+        "A time-addressable media store", description="Description of the service, at `/service`"
+    )
+    storage_label: str = Field("local", description="Label of the storage backend in the data folder")
+    page_limit: int = Field(100, ge=1, description="Items on a page when the client does not say")
+    page_limit_max: int = Field(1000, ge=1, description="Most items on a page, whatever the client says")
+    object_timeout: int = Field(7200, ge=300, description="Seconds within which an allocated object must be registered")
+    url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
+    max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
+    max_segments: int = Field(5000, ge=1, description="Most segments in one POST")
+    threads: int = Field(32, ge=1, description="Requests served at once")
+    group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
+
+    @classmethod
+    def load(cls, **given: object) -> Settings:
+        """The settings from the environment and `.env`, `given` ones first.
+
+        :raise InvalidSetting: a variable has a value that cannot be used; the message names it.
+        """
+        try:
+            settings = cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"TAMS_{'_'.join(map(str, first['loc'])).upper()}"
+            raise InvalidSetting(f"{name}={first['input']!r}: {first['msg']}") from error
+        if settings.url_timeout > settings.object_timeout:
+            # TAMS 8.2, service schema: min_presigned_url_timeout is at most min_object_timeout.
+            raise InvalidSetting(
+                f"TAMS_URL_TIMEOUT={settings.url_timeout} is above TAMS_OBJECT_TIMEOUT={settings.object_timeout}"
+            )
+        return settings
+
+    @cached_property
+    def database(self) -> str:
+        """The URL of the database."""
+        return self.database_url or f"duckdb:///{self.data_dir / 'tams.duckdb'}"
+
+    @property
+    def url(self) -> str:
+        """Where the service is on this machine."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{'localhost' if host == '127.0.0.1' else host}:{self.port}"

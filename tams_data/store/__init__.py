@@ -1,0 +1,1 @@
+"""What may be written: commands that check the rules of TAMS, then write in one transaction."""

@@ -1,0 +1,367 @@
+"""Media objects: allocated for one flow, registered by their first segment, immutable from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pyarrow as pa
+
+from tams_data import schema
+from tams_data.engines.base import Reader, Transaction
+from tams_data.errors import FlowReadOnly, InvalidInput, ObjectConflict, ObjectNotFound
+from tams_data.queries import objects as queries
+from tams_data.store.reading import flow_row
+from tams_data.timerange import TimeRange
+
+
+class KeySequence:
+    """Gives out object keys in ascending order. One writer uses it."""
+
+    def __init__(self, last: int | None) -> None:
+        self._keys = count(1 if last is None else last + 1)
+
+    def __call__(self) -> int:
+        return next(self._keys)
+
+    @classmethod
+    def of(cls, database: Reader) -> KeySequence:
+        """Continues after the highest key in the store."""
+        return cls(database.read(queries.last_key)["key"][0].as_py())
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocateObjects:
+    """A request for upload locations: `count` new ids, or the client's own `object_ids`."""
+
+    flow_id: str
+    storage_id: str
+    count: int
+    object_ids: Sequence[str] | None
+    content_type: str | None
+    now_ns: int
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """An object id to upload to, and the content type to upload it with."""
+
+    object_id: str
+    content_type: str
+
+
+class Allocator:
+    """Allocates objects; `each(Allocator(keys))` is a handler of the writer."""
+
+    def __init__(self, new_key: Callable[[], int]) -> None:
+        self._new_key = new_key
+        self.__name__ = "allocate_objects"
+
+    def __call__(self, transaction: Transaction, request: AllocateObjects) -> list[Allocation]:
+        """Reserve objects for a flow (TAMS 8.2, POST storage).
+
+        :raise FlowNotFound: there is no such flow.
+        :raise FlowReadOnly: the flow refuses changes.
+        :raise InvalidInput: the flow has no `container`.
+        :raise ObjectConflict: an id is taken, or given twice.
+        """
+        flow = flow_row(transaction, request.flow_id)
+        if flow["read_only"]:
+            raise FlowReadOnly(f"flow {request.flow_id} is read-only")
+        if flow["container"] is None:
+            raise InvalidInput(f"flow {request.flow_id} has no container", field="container", value=None)
+        ids = request.object_ids if request.object_ids is not None else [str(uuid4()) for _ in range(request.count)]
+        _refuse_taken(transaction, ids)
+        content_type = request.content_type or flow["container"]
+        rows = [
+            {
+                "object_key": self._new_key(),
+                "object_id": object_id,
+                "id_hash": schema.id_hash(object_id),
+                "flow_id": request.flow_id,
+                "storage_id": request.storage_id,
+                "content_type": content_type,
+                "created_ns": request.now_ns,
+            }
+            for object_id in ids
+        ]
+        transaction.insert(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.rows(rows))
+        return [Allocation(object_id, content_type) for object_id in ids]
+
+
+@dataclass(frozen=True)
+class RecordUpload:
+    """An object's bytes are complete in the media store."""
+
+    object_id: str
+    size_bytes: int
+
+
+def record_upload(transaction: Transaction, upload: RecordUpload) -> None:
+    """Note the size of an upload.
+
+    :raise ObjectConflict: the object is not allocated, or is registered and so immutable.
+    """
+    row = allocation(transaction, upload.object_id)
+    change = {"object_key": row["object_key"], "size_bytes": upload.size_bytes}
+    names = ("object_key", "size_bytes")
+    transaction.update(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.part(names, [change]))
+
+
+def allocation(reader: Reader, object_id: str) -> dict[str, Any]:
+    """The row of `storage_allocations` of an object that may be uploaded.
+
+    :raise ObjectConflict: it is not allocated, or is registered and so immutable.
+    """
+    row = find_allocated(reader, {object_id}).get(object_id)
+    if row is None:
+        raise ObjectConflict(
+            f"object {object_id!r} is not allocated, or is registered already", field="object_id", value=object_id
+        )
+    return row
+
+
+def _refuse_taken(transaction: Transaction, ids: Sequence[str]) -> None:
+    twice = next((one for i, one in enumerate(ids) if one in ids[:i]), None) if len(set(ids)) < len(ids) else None
+    if twice is not None:
+        raise ObjectConflict(f"object id {twice!r} is given twice", field="object_ids", value=twice)
+    wanted = frozenset(ids)
+    taken = {**find_registered(transaction, wanted), **find_allocated(transaction, wanted)}
+    if taken:
+        first = next(iter(taken))
+        raise ObjectConflict(f"object id {first!r} is in use", field="object_ids", value=first)
+
+
+def find_registered(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Rows of `objects` by object id, for those of `ids` that are registered."""
+    if not ids:
+        return {}
+    keys = reader.read(queries.keys_by_hash, {"hashes": _hashes(ids)})["key"].to_pylist()
+    rows = reader.read(queries.by_key, {"keys": keys}).to_pylist() if keys else []
+    return {row["id"]: row for row in rows if row["id"] in ids}
+
+
+def find_allocated(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Rows of `storage_allocations` by object id, for those of `ids` that are allocated and not registered."""
+    if not ids:
+        return {}
+    rows = reader.read(queries.allocated, {"hashes": _hashes(ids)}).to_pylist()
+    return {row["object_id"]: row for row in rows if row["object_id"] in ids}
+
+
+def _hashes(ids: Iterable[str]) -> pa.Table:
+    return pa.table({"id_hash": pa.array([schema.id_hash(one) for one in ids], pa.int64())})
+
+
+def registered(reader: Reader, object_id: str) -> dict[str, Any]:
+    """The row of `objects` with this id.
+
+    :raise ObjectNotFound: it is not registered (it may be allocated).
+    """
+    row = find_registered(reader, [object_id]).get(object_id)
+    if row is None:
+        raise ObjectNotFound(f"no object {object_id!r}")
+    return row
+
+
+class ObjectUse(Protocol):
+    """What a segment says of its object."""
+
+    @property
+    def object_id(self) -> str: ...
+    @property
+    def timerange(self) -> TimeRange: ...
+    @property
+    def ts_offset_ns(self) -> int | None: ...
+    @property
+    def object_timerange(self) -> TimeRange | None: ...
+    @property
+    def object_timerange_text(self) -> str | None: ...
+    @property
+    def key_frame_count(self) -> int | None: ...
+    @property
+    def init_object_id(self) -> str | None: ...
+    @property
+    def get_urls(self) -> Sequence[tuple[str, str]]: ...
+
+
+@dataclass
+class Registry:
+    """The objects that a group of segments uses: those there are, and those it registers."""
+
+    new_key: Callable[[], int]
+    labels: Collection[str]
+    now_ns: int
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    allocated: dict[str, dict[str, Any]] = field(default_factory=dict)
+    new_objects: list[dict[str, Any]] = field(default_factory=list)
+    new_instances: list[dict[str, Any]] = field(default_factory=list)
+
+    def load(self, reader: Reader, ids: Iterable[str]) -> None:
+        """Read what the store has of these ids: a client that records has just had them allocated."""
+        wanted = set(ids)
+        self.allocated = find_allocated(reader, wanted)
+        self.known = find_registered(reader, wanted - self.allocated.keys())
+
+    def use(self, flow: Mapping[str, Any], segment: ObjectUse) -> dict[str, Any]:
+        """The object a segment of `flow` uses, without registering it yet.
+
+        :raise ObjectConflict: it may not be used in this way (TAMS 8.2, POST segments).
+        """
+        self._check_init(flow, segment)
+        found = self.known.get(segment.object_id)
+        if found is not None:
+            _check_reuse(found, segment, self._init_key(segment))
+            return found
+        self._check_new(flow, segment)
+        init_key = self._init_key(segment)
+        return self._new_row(segment.object_id, flow["id"], is_init=False, init_object_key=init_key, segment=segment)
+
+    def register(self, flow: Mapping[str, Any], segment: ObjectUse, row: dict[str, Any]) -> None:
+        """Take a row that `use` gave into the store, and its initialisation object, unless they are there."""
+        if segment.init_object_id is not None and segment.init_object_id not in self.known:
+            self._add(self._new_row(segment.init_object_id, flow["id"], is_init=True), ())
+        if segment.object_id not in self.known:
+            self._add(row, segment.get_urls)
+
+    def write(self, transaction: Transaction) -> None:
+        """Write what was registered."""
+        transaction.insert(schema.OBJECTS, schema.OBJECTS.rows(self.new_objects))
+        transaction.insert(schema.OBJECT_INSTANCES, schema.OBJECT_INSTANCES.rows(self.new_instances))
+        claimed = [{"object_key": row["key"]} for row in self.new_objects if row["id"] in self.allocated]
+        transaction.delete(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.keys(claimed))
+
+    def _new_row(self, object_id: str, flow_id: str, *, is_init: bool, **of: Any) -> dict[str, Any]:
+        allocated = self.allocated.get(object_id)
+        row = {
+            "key": allocated["object_key"] if allocated else self.new_key(),
+            "id": object_id,
+            "id_hash": allocated["id_hash"] if allocated else schema.id_hash(object_id),
+            "is_init": is_init,
+            "size_bytes": allocated["size_bytes"] if allocated else None,
+            "first_flow_id": flow_id,
+            "created_ns": self.now_ns,
+        }
+        return row if is_init else {**row, "init_object_key": of["init_object_key"], **_media(of["segment"])}
+
+    def _add(self, row: dict[str, Any], get_urls: Sequence[tuple[str, str]]) -> None:
+        self.known[row["id"]] = row
+        self.new_objects.append(row)
+        instance = {"object_key": row["key"], "created_ns": self.now_ns}
+        if allocated := self.allocated.get(row["id"]):
+            self.new_instances.append({**instance, "storage_id": allocated["storage_id"]})
+        self.new_instances.extend({**instance, "url": url, "label": label} for url, label in get_urls)
+
+    def _init_key(self, segment: ObjectUse) -> int | None:
+        if segment.init_object_id is None:
+            return None
+        known = self.known.get(segment.init_object_id)
+        return int((known or self.allocated[segment.init_object_id])["key" if known else "object_key"])
+
+    def _check_new(self, flow: Mapping[str, Any], segment: ObjectUse) -> None:
+        _check_labels(segment.get_urls, self.labels)
+        allocated = self.allocated.get(segment.object_id)
+        if allocated is None and not segment.get_urls:
+            raise ObjectConflict(
+                f"object {segment.object_id!r} was not allocated by this service and has no get_urls",
+                field="object_id",
+                value=segment.object_id,
+            )
+        _check_meant_for(allocated, flow["id"], "object_id")
+        if flow["init_segments"] and segment.init_object_id is None:
+            raise ObjectConflict(f"flow {flow['id']} uses initialisation objects", field="init_object_id", value=None)
+
+    def _check_init(self, flow: Mapping[str, Any], segment: ObjectUse) -> None:
+        init_id = segment.init_object_id
+        if init_id is None:
+            return
+        if not flow["init_segments"]:
+            raise ObjectConflict(
+                f"flow {flow['id']} does not say init_segments, so {init_id!r} cannot be an initialisation object",
+                field="init_object_id",
+                value=init_id,
+            )
+        known, allocated = self.known.get(init_id), self.allocated.get(init_id)
+        if known is None and allocated is None:
+            raise ObjectConflict(f"no object {init_id!r}", field="init_object_id", value=init_id)
+        if (known is not None and not known["is_init"]) or init_id == segment.object_id:
+            raise ObjectConflict(f"object {init_id!r} is a media object", field="init_object_id", value=init_id)
+        if known is None:
+            _check_meant_for(allocated, flow["id"], "init_object_id")
+
+
+def _media(segment: ObjectUse) -> dict[str, Any]:
+    """The columns of a media object that its first segment decides.
+
+    TAMS 8.2, flow-segment-post: `object_timerange` defaults to `timerange - ts_offset`.
+    """
+    on_object = _on_object(segment)
+    timerange = segment.object_timerange if segment.object_timerange is not None else on_object
+    if timerange is not on_object and not timerange.contains(on_object):
+        raise _outside(segment, timerange)
+    return {
+        "start_ns": timerange.start_ns,
+        "end_ns": timerange.end_ns,
+        "timerange": segment.object_timerange_text,
+        "key_frame_count": segment.key_frame_count,
+    }
+
+
+def _on_object(segment: ObjectUse) -> TimeRange:
+    """The segment's time range on the timeline of its object."""
+    return segment.timerange.shift(-segment.ts_offset_ns) if segment.ts_offset_ns else segment.timerange
+
+
+def _check_reuse(known: Mapping[str, Any], segment: ObjectUse, init_key: int | None) -> None:
+    """TAMS 8.2, POST segments: re-use may take part of an object, and changes nothing of it."""
+    if known["is_init"]:
+        raise ObjectConflict(
+            f"object {segment.object_id!r} is an initialisation object", field="object_id", value=segment.object_id
+        )
+    timerange = TimeRange(known["start_ns"], known["end_ns"])
+    if segment.object_timerange is not None and segment.object_timerange != timerange:
+        raise _differs("object_timerange", segment.object_id, segment.object_timerange, timerange)
+    if segment.key_frame_count is not None and segment.key_frame_count != known["key_frame_count"]:
+        raise _differs("key_frame_count", segment.object_id, segment.key_frame_count, known["key_frame_count"])
+    if init_key is not None and init_key != known["init_object_key"]:
+        raise _differs("init_object_id", segment.object_id, segment.init_object_id, "another")
+    if segment.get_urls:
+        raise ObjectConflict(
+            f"object {segment.object_id!r} exists; add a URL at its instances", field="get_urls", value=segment.get_urls
+        )
+    if not timerange.contains(_on_object(segment)):
+        raise _outside(segment, timerange)
+
+
+def _check_meant_for(allocated: Mapping[str, Any] | None, flow_id: str, name: str) -> None:
+    if allocated is not None and allocated["flow_id"] != flow_id:
+        object_id = allocated["object_id"]
+        raise ObjectConflict(
+            f"object {object_id!r} was allocated for flow {allocated['flow_id']}", field=name, value=object_id
+        )
+
+
+def _check_labels(get_urls: Sequence[tuple[str, str]], labels: Collection[str]) -> None:
+    if not get_urls:
+        return
+    seen = set(labels)
+    for _, label in get_urls:
+        if label in seen:
+            raise ObjectConflict(f"label {label!r} is taken", field="get_urls.label", value=label)
+        seen.add(label)
+
+
+def _differs(name: str, object_id: str, given: object, known: object) -> ObjectConflict:
+    message = f"object {object_id!r} has {name} {known}, not {given}"
+    return ObjectConflict(message, field=name, value=str(given))
+
+
+def _outside(segment: ObjectUse, timerange: TimeRange) -> ObjectConflict:
+    return ObjectConflict(
+        f"{segment.timerange} less ts_offset is not within the time range {timerange} of object {segment.object_id!r}",
+        field="timerange",
+        value=str(segment.timerange),
+    )

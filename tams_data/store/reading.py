@@ -1,0 +1,50 @@
+"""Rows by their ids, as commands check their rules against them and views show them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from operator import itemgetter
+from typing import Any
+
+from tams_data.engines.base import Reader
+from tams_data.errors import FlowNotFound
+from tams_data.queries import flows as flow_queries
+from tams_data.queries import objects as object_queries
+from tams_data.queries import sources as source_queries
+
+
+def flow_rows(reader: Reader, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Flows with their timelines, by id, for those of `ids` that there are."""
+    return {row["id"]: row for row in reader.read(flow_queries.by_id, {"ids": ids}).to_pylist()} if ids else {}
+
+
+def flow_row(reader: Reader, flow_id: str) -> dict[str, Any]:
+    """A flow with its timeline.
+
+    :raise FlowNotFound: there is none.
+    """
+    row = flow_rows(reader, [flow_id]).get(flow_id)
+    if row is None:
+        raise FlowNotFound(f"no flow {flow_id}")
+    return row
+
+
+def source_row(reader: Reader, source_id: str) -> dict[str, Any] | None:
+    """A source, or None."""
+    rows = reader.read(source_queries.by_id, {"ids": [source_id]}).to_pylist()
+    return rows[0] if rows else None
+
+
+def objects_with_instances(reader: Reader, keys: Collection[int]) -> dict[int, dict[str, Any]]:
+    """What is shown of the objects with these keys, each with its `instances`, rows of the table, oldest first.
+
+    Two queries and not one with a join: each finds its rows by index, and together they take half the time.
+    """
+    if not keys:
+        return {}
+    wanted = {"keys": sorted(keys)}
+    rows = reader.read(object_queries.shown, wanted).to_pylist()
+    objects: dict[int, dict[str, Any]] = {row["key"]: {**row, "instances": []} for row in rows}
+    for instance in sorted(reader.read(object_queries.instances, wanted).to_pylist(), key=itemgetter("created_ns")):
+        objects[instance["object_key"]]["instances"].append(instance)
+    return objects

@@ -1,0 +1,258 @@
+"""Segments: put on a flow's timeline, and taken off it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tams_data import schema
+from tams_data.engines.base import Transaction
+from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput, TamsDataError
+from tams_data.queries import objects as object_queries
+from tams_data.queries import flows as flow_queries
+from tams_data.queries import segments as queries
+from tams_data.store import timelines
+from tams_data.store.objects import Registry, find_registered
+from tams_data.store.reading import flow_row, objects_with_instances
+from tams_data.store.timelines import Placed, Timeline
+from tams_data.timerange import TimeRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSegment:
+    """A segment to register. Texts are the client's own where they are not canonical; `get_urls` are (url, label)."""
+
+    object_id: str
+    timerange: TimeRange
+    timerange_text: str | None = None
+    ts_offset_ns: int | None = None
+    object_timerange: TimeRange | None = None
+    object_timerange_text: str | None = None
+    last_duration_ns: int | None = None
+    sample_offset: int | None = None
+    sample_count: int | None = None
+    key_frame_count: int | None = None
+    init_object_id: str | None = None
+    get_urls: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class AddSegments:
+    """Segments of one request, all for one flow."""
+
+    flow_id: str
+    segments: Sequence[NewSegment]
+    now_ns: int
+
+
+class SegmentAdder:
+    """The handler that registers segments.
+
+    It takes a whole group of requests at once, so that a group costs a few queries and one insert a table however
+    many requests are in it. The result of a request is a list with None or an error for each of its segments.
+    """
+
+    def __init__(self, new_key: Callable[[], int], labels: Collection[str]) -> None:
+        """`labels` are those of the storage backends: uncontrolled URLs must have others."""
+        self._new_key, self._labels = new_key, labels
+
+    def __call__(
+        self, transaction: Transaction, requests: Sequence[AddSegments]
+    ) -> list[list[TamsDataError | None] | TamsDataError]:
+        ids = sorted({request.flow_id for request in requests})
+        flows = {row["id"]: row for row in transaction.read(flow_queries.for_writing, {"ids": ids}).to_pylist()}
+        verdicts: list[Any] = [_refusal(flows.get(request.flow_id), request) for request in requests]
+        accepted = [request for request, refusal in zip(requests, verdicts, strict=True) if refusal is None]
+        batch = _Batch(transaction, flows, accepted, self._registry(requests[0].now_ns))
+        outcomes = iter([batch.add(request) for request in accepted])
+        batch.write()
+        return [next(outcomes) if refusal is None else refusal for refusal in verdicts]
+
+    def _registry(self, now_ns: int) -> Registry:
+        return Registry(self._new_key, self._labels, now_ns)
+
+
+class _Batch:
+    """The segments of a group of requests, checked one after the other and written together."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        flows: dict[str, dict[str, Any]],
+        requests: Sequence[AddSegments],
+        registry: Registry,
+    ) -> None:
+        self._transaction, self._flows, self._registry = transaction, flows, registry
+        self._rows: list[tuple[Any, ...]] = []
+        registry.load(transaction, _object_ids(requests))
+        self._timelines = {
+            flow_id: timelines.load(transaction, flow_id, flows[flow_id], _intervals(requests, flow_id))
+            for flow_id in {request.flow_id for request in requests}
+        }
+
+    def add(self, request: AddSegments) -> list[TamsDataError | None]:
+        flow, timeline = self._flows[request.flow_id], self._timelines[request.flow_id]
+        return [self._verdict(flow, timeline, segment) for segment in request.segments]
+
+    def _verdict(self, flow: dict[str, Any], timeline: Timeline, segment: NewSegment) -> TamsDataError | None:
+        try:
+            self._put(flow, timeline, segment)
+        except TamsDataError as error:
+            return error
+        return None
+
+    def _put(self, flow: dict[str, Any], timeline: Timeline, segment: NewSegment) -> None:
+        _check_bounds(segment)
+        used = self._registry.use(flow, segment)
+        start_ns, end_ns = segment.timerange.start_ns, segment.timerange.end_ns
+        if not timeline.place(Placed(start_ns, end_ns, used["key"], segment.ts_offset_ns or 0)):
+            return  # a repeated request: its first answer was lost, not its commit
+        self._registry.register(flow, segment, used)
+        timeline.add(start_ns, end_ns, used["size_bytes"] or 0)
+        self._rows.append(_row(flow["id"], segment, used["key"], self._registry.now_ns))
+
+    def write(self) -> None:
+        if not self._rows:
+            return
+        columns = dict(zip(schema.SEGMENTS.names, zip(*self._rows, strict=True), strict=True))
+        self._transaction.insert(schema.SEGMENTS, schema.SEGMENTS.columns_of(columns))
+        self._registry.write(self._transaction)
+        timelines.write(self._transaction, self._timelines.values(), self._registry.now_ns)
+
+
+def _refusal(flow: dict[str, Any] | None, request: AddSegments) -> TamsDataError | None:
+    if flow is None:
+        return FlowNotFound(f"no flow {request.flow_id}")
+    if flow["read_only"]:
+        return FlowReadOnly(f"flow {request.flow_id} is read-only")
+    if flow["container"] is None:
+        return InvalidInput(f"flow {request.flow_id} has no container", field="container", value=None)
+    return None
+
+
+def _check_bounds(segment: NewSegment) -> None:
+    timerange = segment.timerange
+    if timerange.is_never or timerange.starts_open or timerange.ends_open:
+        raise InvalidInput(
+            f"a segment has a start and an end, not {timerange}", field="timerange", value=str(timerange)
+        )
+    if segment.last_duration_ns is not None and segment.last_duration_ns < 0:
+        raise InvalidInput(
+            f"last_duration is negative: {segment.last_duration_ns} ns",
+            field="last_duration",
+            value=segment.last_duration_ns,
+        )
+
+
+def _object_ids(requests: Sequence[AddSegments]) -> set[str]:
+    ids = {segment.object_id for request in requests for segment in request.segments}
+    return ids | {s.init_object_id for r in requests for s in r.segments if s.init_object_id is not None}
+
+
+def _intervals(requests: Sequence[AddSegments], flow_id: str) -> list[tuple[int, int]]:
+    return [
+        (segment.timerange.start_ns, segment.timerange.end_ns)
+        for request in requests
+        if request.flow_id == flow_id
+        for segment in request.segments
+    ]
+
+
+def _row(flow_id: str, segment: NewSegment, object_key: int, now_ns: int) -> tuple[Any, ...]:
+    """The columns of `segments`, in the schema's order."""
+    return (
+        flow_id,
+        segment.timerange.start_ns,
+        segment.timerange.end_ns,
+        segment.timerange_text,
+        object_key,
+        segment.ts_offset_ns,
+        segment.last_duration_ns,
+        segment.sample_offset,
+        segment.sample_count,
+        now_ns,
+    )
+
+
+@dataclass(frozen=True)
+class DeleteSegments:
+    """Delete the segments of a flow that lie wholly inside a time range, or those of them that use one object."""
+
+    flow_id: str
+    timerange: TimeRange
+    object_id: str | None
+    now_ns: int
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An object that nothing refers to any more, on one storage backend: its bytes are to be deleted."""
+
+    object_id: str
+    storage_id: str
+
+
+def delete(transaction: Transaction, request: DeleteSegments) -> list[Orphan]:
+    """Delete segments (TAMS 8.2, DELETE segments); give the bytes that are to be deleted after the commit.
+
+    :raise FlowNotFound: there is no such flow.
+    :raise FlowReadOnly: the flow refuses changes.
+    """
+    flow = flow_row(transaction, request.flow_id)
+    if flow["read_only"]:
+        raise FlowReadOnly(f"flow {request.flow_id} is read-only")
+    keys = _object_key(transaction, request)
+    if keys is None or request.timerange.is_never:
+        return []
+    orphans = remove(transaction, request.flow_id, request.timerange, keys)
+    timelines.recount(transaction, request.flow_id, request.now_ns)
+    return orphans
+
+
+def remove(
+    transaction: Transaction, flow_id: str, timerange: TimeRange, object_key: dict[str, int] | None = None
+) -> list[Orphan]:
+    """Delete the segments inside `timerange`, and every object nothing refers to then; the timeline is not touched."""
+    window = {"flow_id": flow_id, "start_ns": timerange.start_ns, "end_ns": timerange.end_ns}
+    found = transaction.read(queries.covered_by, {**window, **(object_key or {})})
+    transaction.delete(schema.SEGMENTS, found.select(list(schema.SEGMENTS.key)))
+    return _remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())))
+
+
+def _object_key(transaction: Transaction, request: DeleteSegments) -> dict[str, int] | None:
+    """The filter by object: empty without one, None when no such object is registered."""
+    if request.object_id is None:
+        return {}
+    row = find_registered(transaction, {request.object_id}).get(request.object_id)
+    return None if row is None else {"object_key": row["key"]}
+
+
+def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orphan]:
+    """Delete those objects that no segment and no object refers to; then their initialisation objects likewise.
+
+    TAMS 8.2, DELETE segments: objects are only deleted when nothing refers to them, as init objects either.
+    """
+    unused = _unused(transaction, keys)
+    if not unused:
+        return []
+    rows = objects_with_instances(transaction, unused).values()
+    transaction.delete(schema.OBJECTS, schema.OBJECTS.keys({"key": key} for key in unused))
+    gone = schema.OBJECT_INSTANCES.keys({"object_key": key} for key in unused)
+    transaction.delete(schema.OBJECT_INSTANCES, gone)
+    orphans = [
+        Orphan(row["id"], instance["storage_id"])
+        for row in rows
+        for instance in row["instances"]
+        if instance["storage_id"] is not None
+    ]
+    inits = sorted({row["init_object_key"] for row in rows if row["init_object_key"] is not None})
+    return orphans + _remove_unreferenced(transaction, inits)
+
+
+def _unused(transaction: Transaction, keys: list[int]) -> list[int]:
+    if not keys:
+        return []
+    used = transaction.read(queries.object_keys, {"keys": keys})["object_key"].to_pylist()
+    needed = transaction.read(object_queries.needing_init, {"keys": keys})["init_object_key"].to_pylist()
+    return sorted(set(keys).difference(used, needed))

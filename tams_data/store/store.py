@@ -1,0 +1,104 @@
+"""A store: its database, its media, and the one way to write to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import time_ns
+from typing import Any
+
+from tams_data.engines.base import Database
+from tams_data.errors import TamsDataError, UnknownStorageBackend
+from tams_data.media import MediaStore
+from tams_data.store import flows, objects, segments
+from tams_data.store.flows import DeleteFlow, PutFlow
+from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
+from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.writer import Writer, each
+from tams_data.timerange import TimeRange
+
+
+class Store:
+    """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads."""
+
+    def __init__(self, database: Database, media: Mapping[str, MediaStore], *, group_commit: int = 64) -> None:
+        """`media` are the media stores by the id of their storage backend; tables are created where missing."""
+        database.create_tables()
+        self.database = database
+        self.media = media
+        self._writer = Writer(database, most=group_commit)
+        new_key = KeySequence.of(database)
+        labels = {one.backend.label for one in media.values() if one.backend.label is not None}
+        self._allocate = each(Allocator(new_key))
+        self._add_segments = SegmentAdder(new_key, labels)
+        self._put_flow, self._delete_flow = each(flows.put), each(flows.delete)
+        self._delete_segments = each(segments.delete)
+        self._record_upload = each(objects.record_upload)
+
+    def put_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> bool:
+        """Create or replace a flow; true when it is new. See `flows.put`."""
+        return self._writer.submit(self._put_flow, PutFlow(flow, principal, time_ns()))
+
+    def delete_flow(self, flow_id: str) -> None:
+        """Delete a flow, its segments, and the objects nothing else refers to. See `flows.delete`."""
+        self._delete_bytes(self._writer.submit(self._delete_flow, DeleteFlow(flow_id, time_ns())))
+
+    def allocate(
+        self,
+        flow_id: str,
+        *,
+        count: int = 1,
+        object_ids: Sequence[str] | None = None,
+        storage_id: str | None = None,
+        content_type: str | None = None,
+    ) -> tuple[MediaStore, list[Allocation]]:
+        """Reserve objects for a flow, and the media store to upload them to. See `objects.Allocator`.
+
+        :raise UnknownStorageBackend: there is no such backend, or no default one.
+        """
+        media = self.backend(storage_id)
+        request = AllocateObjects(
+            flow_id=flow_id,
+            storage_id=media.backend.id,
+            count=count,
+            object_ids=object_ids,
+            content_type=content_type,
+            now_ns=time_ns(),
+        )
+        return media, self._writer.submit(self._allocate, request)
+
+    def uploadable(self, object_id: str) -> Mapping[str, Any]:
+        """The allocation of an object whose bytes may be uploaded. See `objects.allocation`."""
+        return objects.allocation(self.database, object_id)
+
+    def record_upload(self, object_id: str, size_bytes: int) -> None:
+        """Note that an object's bytes are complete. See `objects.record_upload`."""
+        self._writer.submit(self._record_upload, RecordUpload(object_id, size_bytes))
+
+    def add_segments(self, flow_id: str, new: Sequence[NewSegment]) -> list[TamsDataError | None]:
+        """Register segments; for each None, or the error for which it was left out. See `segments.SegmentAdder`."""
+        return self._writer.submit(self._add_segments, AddSegments(flow_id, new, time_ns()))
+
+    def delete_segments(self, flow_id: str, timerange: TimeRange, *, object_id: str | None = None) -> None:
+        """Delete segments wholly inside a time range, and objects nothing else refers to. See `segments.delete`."""
+        request = DeleteSegments(flow_id, timerange, object_id, time_ns())
+        self._delete_bytes(self._writer.submit(self._delete_segments, request))
+
+    def backend(self, storage_id: str | None = None) -> MediaStore:
+        """The media store of a storage backend; without an id the default one.
+
+        :raise UnknownStorageBackend: there is none.
+        """
+        for media in self.media.values():
+            if media.backend.id == storage_id or (storage_id is None and media.backend.default_storage):
+                return media
+        raise UnknownStorageBackend(f"no storage backend {storage_id}", field="storage_id", value=storage_id)
+
+    def close(self) -> None:
+        """Commit what is queued and release the database."""
+        self._writer.close()
+        self.database.close()
+
+    def _delete_bytes(self, orphans: Sequence[Orphan]) -> None:
+        # After the commit: bytes without a row are waste that a sweep can find, a row without bytes is a lie.
+        for storage_id in {orphan.storage_id for orphan in orphans}:
+            self.media[storage_id].delete([o.object_id for o in orphans if o.storage_id == storage_id])

@@ -1,0 +1,125 @@
+"""The timeline of a flow while segments are put on it: no overlap, and what they add up to."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tams_data import schema
+from tams_data.engines.base import Transaction
+from tams_data.errors import SegmentOverlap
+from tams_data.queries import segments as queries
+from tams_data.timerange import TimeRange
+
+EMPTY: Mapping[str, int | None] = {
+    "start_ns": None,
+    "end_ns": None,
+    "segment_count": 0,
+    "covered_ns": 0,
+    "longest_ns": 0,
+    "size_bytes": 0,
+}
+"""The columns of `flow_timelines` that segments decide, for a flow without any."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A segment on the timeline, by what tells a repeated request from a conflicting one."""
+
+    start_ns: int
+    end_ns: int
+    object_key: int
+    ts_offset_ns: int
+
+
+class Timeline:
+    """The segments of one flow near those being added, in time order."""
+
+    def __init__(self, flow_id: str, totals: Mapping[str, Any], existing: Iterable[Placed]) -> None:
+        self.flow_id = flow_id
+        self._totals = dict(totals)
+        self._placed = sorted(existing, key=lambda placed: placed.start_ns)
+        self._starts = [placed.start_ns for placed in self._placed]
+        self.changed = False
+
+    def place(self, new: Placed) -> bool:
+        """Put a segment on the timeline; false when the very same one is there already.
+
+        :raise SegmentOverlap: another segment shares media time with it.
+        """
+        index = bisect_left(self._starts, new.end_ns)
+        # Segments do not overlap, so only the last one that starts before `new` ends can reach into it.
+        before = self._placed[index - 1] if index else None
+        if before is not None and before.end_ns > new.start_ns:
+            if before == new:
+                return False
+            raise SegmentOverlap(
+                f"{_text(new)} overlaps the segment {_text(before)} of flow {self.flow_id}",
+                field="timerange",
+                value=_text(new),
+            )
+        self._placed.insert(index, new)
+        self._starts.insert(index, new.start_ns)
+        return True
+
+    def add(self, start_ns: int, end_ns: int, size_bytes: int) -> None:
+        """Count a segment that was placed."""
+        totals, length = self._totals, end_ns - start_ns
+        totals["start_ns"] = start_ns if totals["start_ns"] is None else min(totals["start_ns"], start_ns)
+        totals["end_ns"] = end_ns if totals["end_ns"] is None else max(totals["end_ns"], end_ns)
+        totals["segment_count"] += 1
+        totals["covered_ns"] += length
+        totals["longest_ns"] = max(totals["longest_ns"], length)
+        totals["size_bytes"] += size_bytes
+        self.changed = True
+
+    def row(self, now_ns: int) -> dict[str, Any]:
+        """The flow's row of `flow_timelines`."""
+        totals = {name: self._totals[name] for name in EMPTY}
+        return {"flow_id": self.flow_id, **totals, "segments_updated_ns": now_ns}
+
+
+def load(
+    transaction: Transaction, flow_id: str, totals: Mapping[str, Any], wanted: Iterable[tuple[int, int]]
+) -> Timeline:
+    """The timeline of a flow with every segment that shares time with one of the `wanted` intervals.
+
+    Intervals after the flow's last segment or before its first, as a live feed adds them, cost no query.
+    """
+    existing: list[Placed] = []
+    start_ns, end_ns = totals["start_ns"], totals["end_ns"]
+    for wanted_start, wanted_end in _islands(wanted):
+        if start_ns is not None and wanted_start < end_ns and wanted_end > start_ns:
+            window = {"flow_id": flow_id, "start_ns": wanted_start, "end_ns": wanted_end}
+            existing.extend(Placed(**row) for row in transaction.read(queries.placed, window).to_pylist())
+    return Timeline(flow_id, totals, dict.fromkeys(existing))
+
+
+def write(transaction: Transaction, timelines: Iterable[Timeline], now_ns: int) -> None:
+    """Write the rows of the timelines that changed."""
+    rows = [timeline.row(now_ns) for timeline in timelines if timeline.changed]
+    transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(rows))
+
+
+def recount(transaction: Transaction, flow_id: str, now_ns: int) -> None:
+    """Write a flow's row anew from its segments, after some were deleted."""
+    totals = transaction.read(queries.timeline, {"flow_id": flow_id}).to_pylist()[0]
+    row = {"flow_id": flow_id, **totals, "segments_updated_ns": now_ns}
+    transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows([row]))
+
+
+def _islands(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Intervals that touch or overlap made one, so that an array of consecutive segments is one query."""
+    merged: list[tuple[int, int]] = []
+    for start_ns, end_ns in sorted(intervals):
+        if merged and start_ns <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end_ns))
+        else:
+            merged.append((start_ns, end_ns))
+    return merged
+
+
+def _text(placed: Placed) -> str:
+    return str(TimeRange(placed.start_ns, placed.end_ns))

@@ -1,0 +1,135 @@
+"""The one writer of a process: requests queue their commands, and many are committed in one transaction.
+
+A commit costs a flush to disk whatever it holds. While one group commits, the next gathers; nobody waits for a
+clock. A caller gets its own verdict, after its commit is durable and never before.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import wraps
+from itertools import groupby
+from typing import Any, TypeAlias, TypeVar
+
+from tams_data.engines.base import Database, Transaction
+from tams_data.errors import StoreUnavailable, TamsDataError
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+Handler: TypeAlias = Callable[[Transaction, Sequence[A]], Sequence[R | TamsDataError]]
+"""Carries out commands of one kind, in order, and gives a result or an error for each.
+
+A command that ends in an error has written nothing: handlers check first and write last.
+"""
+
+
+def each(command: Callable[[Transaction, A], R]) -> Handler[A, R]:
+    """The handler that carries out one command after the other."""
+
+    @wraps(command)
+    def handle(transaction: Transaction, arguments: Sequence[A]) -> list[R | TamsDataError]:
+        return [_verdict(command, transaction, argument) for argument in arguments]
+
+    return handle
+
+
+def _verdict(command: Callable[[Transaction, A], R], transaction: Transaction, argument: A) -> R | TamsDataError:
+    try:
+        return command(transaction, argument)
+    except StoreUnavailable:
+        raise  # the transaction is dead, and every command in it with it
+    except TamsDataError as error:
+        return error
+
+
+@dataclass(frozen=True)
+class _Queued:
+    handler: Handler[Any, Any]
+    argument: Any
+    outcome: Future[Any]
+
+
+class Writer:
+    """Commits commands in groups of up to `most`, on a thread of its own."""
+
+    def __init__(self, database: Database, *, most: int = 64) -> None:
+        self._database = database
+        self._most = most
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="tams-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, handler: Handler[A, R], argument: A) -> R:
+        """Carry out one command and return its result once it is durable.
+
+        :raise TamsDataError: the command's own verdict; it has written nothing.
+        :raise StoreUnavailable: the writer is closed, or the engine cannot write now.
+        """
+        if self._closed:
+            raise StoreUnavailable("the store is closing")
+        queued = _Queued(handler, argument, Future())
+        self._queue.put(queued)
+        result: R = queued.outcome.result()
+        return result
+
+    def close(self) -> None:
+        """Commit what is queued, then stop."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group, last = self._gather(first)
+            self._commit(group)
+            if last:
+                return
+
+    def _gather(self, first: _Queued) -> tuple[list[_Queued], bool]:
+        """The first command and those that wait behind it; and whether the queue ended."""
+        group = [first]
+        while len(group) < self._most:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+        return group, False
+
+    def _commit(self, group: Sequence[_Queued]) -> None:
+        try:
+            with self._database.transaction() as transaction:
+                verdicts = list(_carry_out(transaction, group))
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller who waits for it
+            self._fail(group, error)
+        else:
+            for queued, verdict in zip(group, verdicts, strict=True):
+                _settle(queued.outcome, verdict)
+
+    def _fail(self, group: Sequence[_Queued], error: Exception) -> None:
+        """Nothing of the group was written: let each command answer for itself."""
+        if len(group) == 1:
+            group[0].outcome.set_exception(error)
+        else:
+            for queued in group:
+                self._commit([queued])
+
+
+def _carry_out(transaction: Transaction, group: Sequence[_Queued]) -> Iterator[Any]:
+    for handler, neighbours in groupby(group, key=lambda queued: queued.handler):
+        yield from handler(transaction, [queued.argument for queued in neighbours])
+
+
+def _settle(outcome: Future[Any], verdict: Any) -> None:
+    if isinstance(verdict, TamsDataError):
+        outcome.set_exception(verdict)
+    else:
+        outcome.set_result(verdict)
