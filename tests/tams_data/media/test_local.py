@@ -1,0 +1,445 @@
+"""The media store in a folder: what is written whole is read whole, and nothing else is ever seen."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from threading import Barrier
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tams_data import media
+from tams_data.errors import InvalidInput, InvalidSetting, MediaStoreFailed, ObjectNotFound, UploadBroken, UrlRefused
+from tams_data.media import LocalMediaStore, Stat
+from tams_data.media.local import CHUNK
+from tams_data.settings import Settings
+
+NOW_NS = 1_800_000_000_123_456_789
+BASE_URL = "http://tams.example"
+MP2T = "video/mp2t"
+
+
+class Clock:
+    """A clock that stands until it is told otherwise."""
+
+    now_ns = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+class Broken:
+    """A stream that gives some bytes and then fails."""
+
+    def __init__(self, start: bytes, error: BaseException) -> None:
+        self._start, self._error = BytesIO(start), error
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._start.read(size)
+        if not chunk:
+            raise self._error
+        return chunk
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def store(folder: Path, clock: Clock) -> LocalMediaStore:
+    return LocalMediaStore(folder, secret=bytes(32), url_timeout_s=60, clock_ns=clock)
+
+
+def put(store: LocalMediaStore, object_id: str, content: bytes, **more: object) -> Stat:
+    return store.write(object_id, BytesIO(content), **{"length": len(content), "content_type": MP2T, **more})  # type: ignore[arg-type]
+
+
+def content_of(store: LocalMediaStore, object_id: str) -> bytes:
+    with store.open(object_id) as opened:
+        return opened.file.read()
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file of the store but the one that holds its id."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "storage-id"]
+
+
+@pytest.fixture
+def leaves_nothing(store: LocalMediaStore, folder: Path) -> Iterator[None]:
+    yield
+    assert files(folder) == []
+    assert store.stat("one") is None
+
+
+# What is written is read.
+
+
+def test_what_is_written_is_read(store: LocalMediaStore) -> None:
+    stat = put(store, "one", b"media")
+    digest = hashlib.sha256(b"media")
+    assert stat == Stat(
+        size_bytes=5, content_type=MP2T, etag=digest.hexdigest(), sha256=digest.digest(), modified_ns=NOW_NS
+    )
+    assert store.stat("one") == stat
+    with store.open("one") as opened:
+        assert opened.stat == stat
+        assert opened.file.read() == b"media"
+    assert opened.file.closed
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
+def test_any_size_is_kept_to_the_byte(store: LocalMediaStore, size: int) -> None:
+    content = os.urandom(size)
+    assert put(store, "one", content).size_bytes == size
+    assert content_of(store, "one") == content
+
+
+@pytest.mark.parametrize(
+    "object_id",
+    [
+        pytest.param("a/b/c.ts", id="slashes"),
+        pytest.param("/etc/passwd", id="absolute"),
+        pytest.param("..", id="the-folder-above"),
+        pytest.param("../../outside", id="folders-above"),
+        pytest.param("incoming", id="name-of-a-folder-of-ours"),
+        pytest.param("a\0b", id="nul"),
+        pytest.param("Ⅷ/日本/é", id="unicode"),
+        pytest.param("🎬" * 4000, id="long"),
+        pytest.param(" ", id="space"),
+    ],
+)
+def test_any_id_is_safe(store: LocalMediaStore, folder: Path, object_id: str) -> None:
+    put(store, object_id, b"media")
+    assert content_of(store, object_id) == b"media"
+    (path,) = files(folder.parent)
+    assert path.relative_to(folder).parts == (path.name[:2], path.name[2:4], path.name)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.text(min_size=1), st.binary(max_size=40), min_size=1, max_size=5))
+def test_objects_do_not_touch_each_other(store: LocalMediaStore, contents: dict[str, bytes]) -> None:
+    for object_id, content in contents.items():
+        put(store, object_id, content)
+    assert {object_id: content_of(store, object_id) for object_id in contents} == contents
+
+
+@pytest.mark.parametrize("object_id", ["", "\ud800"], ids=["empty", "lone-surrogate"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda store, id_: store.stat(id_), id="stat"),
+        pytest.param(lambda store, id_: store.open(id_), id="open"),
+        pytest.param(lambda store, id_: put(store, id_, b""), id="write"),
+        pytest.param(lambda store, id_: store.delete([id_]), id="delete"),
+        pytest.param(lambda store, id_: store.get_url(id_, presigned=False, base_url=BASE_URL), id="get_url"),
+    ],
+)
+def test_what_is_no_id_is_refused(
+    store: LocalMediaStore, use: Callable[[LocalMediaStore, str], object], object_id: str
+) -> None:
+    with pytest.raises(InvalidInput):
+        use(store, object_id)
+
+
+def test_what_is_not_there_is_not_there(store: LocalMediaStore) -> None:
+    assert store.stat("one") is None
+    with pytest.raises(ObjectNotFound, match="'one'"):
+        store.open("one")
+
+
+def test_the_file_knows_its_end(store: LocalMediaStore) -> None:
+    """What follows the bytes on disk is never read, from wherever reading starts."""
+    put(store, "one", b"0123456789")
+    with store.open("one") as opened:
+        assert opened.file.seek(-3, os.SEEK_END) == 7
+        assert opened.file.read() == b"789"
+        assert opened.file.seek(4) == 4
+        assert opened.file.read(2) == b"45"
+        assert opened.file.seek(1, os.SEEK_CUR) == 7
+        assert opened.file.seek(10**6) == 10**6
+        assert opened.file.read() == b""
+
+
+# Uploads that break leave nothing.
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        pytest.param(6, "ended after 5 of 6 bytes", id="short"),
+        pytest.param(4, "more than the 4 bytes", id="long"),
+        pytest.param(0, "more than the 0 bytes", id="none-announced"),
+    ],
+)
+def test_an_upload_of_another_length_is_refused(store: LocalMediaStore, length: int, message: str) -> None:
+    with pytest.raises(UploadBroken, match=message):
+        put(store, "one", b"media", length=length)
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        pytest.param(ConnectionResetError("gone"), UploadBroken, id="client-gone"),
+        pytest.param(RuntimeError("a bug"), RuntimeError, id="anything-else"),
+        pytest.param(KeyboardInterrupt(), KeyboardInterrupt, id="interrupt"),
+    ],
+)
+def test_an_upload_that_fails_is_undone(
+    store: LocalMediaStore, error: BaseException, expected: type[BaseException]
+) -> None:
+    with pytest.raises(expected):
+        store.write("one", Broken(b"x" * CHUNK, error), length=2 * CHUNK, content_type=MP2T)
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace"])
+def test_a_failing_disk_is_named_and_leaves_nothing(
+    store: LocalMediaStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, full)
+        with pytest.raises(MediaStoreFailed, match="cannot store object 'one': No space left on device"):
+            put(store, "one", b"media")
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize("algorithm", media.CHECKSUMS)
+def test_a_wrong_checksum_is_refused(store: LocalMediaStore, algorithm: str) -> None:
+    with pytest.raises(InvalidInput, match=f"the bytes have the {algorithm} ") as caught:
+        put(store, "one", b"media", checksums={algorithm: hashlib.new(algorithm, b"other").digest()})
+    assert caught.value.field == algorithm
+
+
+def test_right_checksums_are_accepted(store: LocalMediaStore) -> None:
+    checksums = {name: hashlib.new(name, b"media").digest() for name in media.CHECKSUMS}
+    put(store, "one", b"media", checksums=checksums)
+    assert content_of(store, "one") == b"media"
+
+
+def test_a_broken_upload_leaves_what_was_there(store: LocalMediaStore) -> None:
+    before = put(store, "one", b"before")
+    with pytest.raises(UploadBroken):
+        put(store, "one", b"after", length=1000)
+    assert store.stat("one") == before
+    assert content_of(store, "one") == b"before"
+
+
+def test_confirmation_comes_last_and_can_undo(store: LocalMediaStore, folder: Path) -> None:
+    def refuse() -> None:
+        assert store.stat("one") is None
+        assert len(files(folder)) == 1
+        raise InvalidInput("registered meanwhile")
+
+    with pytest.raises(InvalidInput, match="registered meanwhile"):
+        put(store, "one", b"media", confirm=refuse)
+    assert files(folder) == []
+
+
+# Several at once.
+
+
+def test_of_uploads_that_race_one_is_kept_whole(store: LocalMediaStore, folder: Path) -> None:
+    contents = [bytes([n]) * (CHUNK + n) for n in range(8)]
+    together = Barrier(len(contents))
+
+    def upload(content: bytes) -> None:
+        put(store, "one", content, confirm=together.wait)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        list(pool.map(upload, contents))
+    assert content_of(store, "one") in contents
+    assert len(files(folder)) == 1
+
+
+def test_readers_see_one_version_while_it_is_replaced(store: LocalMediaStore) -> None:
+    versions = {content: put(store, "one", content).etag for content in (b"a" * CHUNK, b"b" * 2 * CHUNK)}
+
+    def read(_: int) -> bool:
+        with store.open("one") as opened:
+            return versions[opened.file.read()] == opened.stat.etag
+
+    def write(n: int) -> None:
+        put(store, "one", list(versions)[n % 2])
+
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(write, n) for n in range(20)]
+        assert all(pool.map(read, range(200)))
+        for one in writing:
+            one.result()
+
+
+def test_what_is_open_outlives_replacement_and_deletion(store: LocalMediaStore) -> None:
+    put(store, "one", b"before")
+    with store.open("one") as opened:
+        put(store, "one", b"after")
+        store.delete(["one"])
+        assert opened.file.read() == b"before"
+
+
+# Deletion.
+
+
+def test_deletion_passes_over_what_is_not_there(store: LocalMediaStore, folder: Path) -> None:
+    for object_id in ("one", "two"):
+        put(store, object_id, b"media")
+    store.delete(["one", "never", "two"])
+    assert files(folder) == []
+
+
+def test_one_that_cannot_be_deleted_does_not_keep_the_others(
+    store: LocalMediaStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "stuck", b"media")
+    (stuck,) = files(folder)
+    put(store, "one", b"media")
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(MediaStoreFailed, match="cannot delete object 'stuck': Permission denied"):
+        store.delete(["stuck", "one"])
+    assert files(folder) == [stuck]
+
+
+# Crashes and damage.
+
+
+def test_a_start_sweeps_what_a_crash_left_and_not_what_is_being_written(
+    store: LocalMediaStore, folder: Path, clock: Clock
+) -> None:
+    put(store, "one", b"media")
+    dead, alive = folder / "incoming" / "dead", folder / "incoming" / "alive"
+    dead.write_bytes(b"half")
+    with alive.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        again = LocalMediaStore(folder, secret=bytes(32), clock_ns=clock)
+        assert [path.name for path in (folder / "incoming").iterdir()] == ["alive"]
+    assert content_of(again, "one") == b"media"
+
+
+def test_a_second_store_on_the_folder_lets_uploads_of_the_first_finish(store: LocalMediaStore, folder: Path) -> None:
+    put(store, "one", b"media", confirm=lambda: LocalMediaStore(folder, secret=bytes(32)))
+    assert content_of(store, "one") == b"media"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda content: content[:0], id="empty"),
+        pytest.param(lambda content: content[:10], id="cut-to-less-than-a-footer"),
+        pytest.param(lambda content: content[:-1], id="last-byte-missing"),
+        pytest.param(lambda content: content[1:], id="first-byte-missing"),
+        pytest.param(lambda content: content + b"\0" * 100, id="zeros-behind"),
+        pytest.param(lambda content: b"\0" * len(content), id="zeros"),
+    ],
+)
+@pytest.mark.parametrize("use", [LocalMediaStore.stat, LocalMediaStore.open], ids=["stat", "open"])
+def test_a_damaged_file_is_named(
+    store: LocalMediaStore,
+    folder: Path,
+    damage: Callable[[bytes], bytes],
+    use: Callable[[LocalMediaStore, str], object],
+) -> None:
+    put(store, "one", b"media")
+    (path,) = files(folder)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(MediaStoreFailed, match="the file of object 'one' is damaged"):
+        use(store, "one")
+
+
+def test_a_file_can_be_named_and_verified_without_a_database(store: LocalMediaStore, folder: Path) -> None:
+    put(store, "feed 1/0001", b"media")
+    (path,) = files(folder)
+    assert b'"object_id":"feed 1/0001"' in path.read_bytes()
+    assert hashlib.sha256(b"media").hexdigest().encode() in path.read_bytes()
+
+
+# URLs.
+
+
+@pytest.mark.parametrize(
+    ("object_id", "expected"),
+    [
+        pytest.param("one.ts", "http://tams.example/media/one.ts", id="plain"),
+        pytest.param("a/b", "http://tams.example/media/~YS9i", id="coded"),
+    ],
+)
+def test_the_plain_url_of(store: LocalMediaStore, object_id: str, expected: str) -> None:
+    assert store.get_url(object_id, presigned=False, base_url=BASE_URL) == expected
+    assert store.put_url(object_id, content_type=MP2T, presigned=False, base_url=BASE_URL) == expected
+
+
+def parameters(url: str) -> dict[str, str]:
+    return {name: value for name, (value,) in parse_qs(urlsplit(url).query, strict_parsing=True).items()}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_presigned_url_holds_for_the_time_announced_and_for_its_method(
+    store: LocalMediaStore, clock: Clock, method: str
+) -> None:
+    urls = {
+        "GET": store.get_url("one", presigned=True, base_url=BASE_URL),
+        "PUT": store.put_url("one", content_type=MP2T, presigned=True, base_url=BASE_URL),
+    }
+    given = parameters(urls[method])
+    clock.now_ns = NOW_NS + 60 * 10**9
+    store.check_url(method, "one", **given)
+    with pytest.raises(UrlRefused):
+        store.check_url({"GET": "PUT", "PUT": "GET"}[method], "one", **given)
+    clock.now_ns = NOW_NS + 62 * 10**9
+    with pytest.raises(UrlRefused, match="expired"):
+        store.check_url(method, "one", **given)
+
+
+# The backend.
+
+
+def test_the_backend_keeps_its_id_with_the_bytes(tmp_path: Path) -> None:
+    first = LocalMediaStore(tmp_path / "a", secret=bytes(32), label="tape")
+    other = LocalMediaStore(tmp_path / "b", secret=bytes(32))
+    (tmp_path / "a").rename(tmp_path / "moved")
+    moved = LocalMediaStore(tmp_path / "moved", secret=bytes(32))
+    assert UUID(first.backend.id).version == 4
+    assert first.backend.id == moved.backend.id != other.backend.id
+    assert first.backend.label == "tape"
+    assert first.backend.store_type == "http_object_store"
+
+
+def test_the_service_has_one_store_in_its_data_folder(tmp_path: Path) -> None:
+    chosen = Settings(data_dir=tmp_path / "data", storage_label="shelf", _env_file=None)  # type: ignore[call-arg]
+    (store,) = media.connect(chosen)
+    assert store.backend.default_storage
+    assert store.backend.label == "shelf"
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"media", "secret.key"}
+    assert media.secret(chosen) == (tmp_path / "data" / "secret.key").read_bytes()
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "media").write_text("a file")
+    with pytest.raises(InvalidSetting, match=r"media folder .*media: "):
+        LocalMediaStore(tmp_path / "media", secret=bytes(32))
