@@ -1,0 +1,107 @@
+"""`tams run` and `tams serve`: the service as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import click
+import httpx
+from tams_data.client import TamsClient
+
+from tams_data.errors import RequestFailed
+from tams_data.settings import Settings
+from tams_data.transfer import demo
+
+_OPTIONS = (
+    click.option("--host", help="Address to listen on (TAMS_HOST)"),
+    click.option("--port", type=int, help="Port to listen on (TAMS_PORT)"),
+    click.option("--data-dir", help="Folder of the database and the media (TAMS_DATA_DIR)"),
+)
+
+
+def _service_options(command: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    """The settings, options first. The worker process reads the same ones from the environment."""
+    os.environ.update({f"TAMS_{name.upper()}": str(value) for name, value in given.items() if value is not None})
+    return Settings.load()
+
+
+@click.command()
+@_service_options
+def serve(**given: Any) -> None:
+    """Serve the API alone."""
+    _server().serve(_settings(given))
+
+
+@click.command()
+@_service_options
+def run(**given: Any) -> None:
+    """Serve the API; on an empty store, put the demo into it."""
+    settings = _settings(given)
+    # A process of its own: making pictures keeps a processor busy, and the service is to answer meanwhile.
+    with subprocess.Popen([sys.executable, "-m", "api.cli.serve"]) as welcome:
+        _server().serve(settings)
+        welcome.terminate()
+
+
+def _server() -> ModuleType:
+    from api import server  # noqa: PLC0415  # it loads every engine, which no other command needs
+
+    return server
+
+
+def _welcome() -> None:
+    """Wait for the service, see that the demo is in it if it is wanted, and say what to open."""
+    settings = Settings.load()
+    client = TamsClient(settings.url)
+    if not _is_up(settings.url):
+        return
+    click.echo(f"\nTAMS is up at {settings.url} (data in {settings.data_dir}); stop it with Ctrl-C.")
+    if settings.demo:
+        _ensure_demo(client)
+    click.echo(
+        f"\n  the API, to read and to try   {settings.url}/docs\n"
+        f"  a first request               curl '{settings.url}/flows?limit=3'\n"
+    )
+
+
+def _ensure_demo(client: TamsClient) -> None:
+    if demo.is_complete(client):
+        return
+    click.echo("Making the demo: two cameras, a proxy and an edit, a minute each …")
+    try:
+        demo.make(client)
+    except RequestFailed as error:
+        click.echo(f"tams: the demo is not complete: {error}; the next start goes on with it", err=True)
+
+
+def _is_up(url: str, *, within_s: int = 60) -> bool:
+    deadline = time.monotonic_ns() + within_s * 10**9
+    while not (up := _answers(url)) and time.monotonic_ns() < deadline:
+        time.sleep(0.05)
+    return up
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/service", timeout=2)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+COMMANDS = (run, serve)
+
+if __name__ == "__main__":
+    _welcome()

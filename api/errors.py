@@ -1,0 +1,127 @@
+"""Every failure as `application/problem+json` (RFC 9457): the one table from errors to HTTP statuses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from http import HTTPStatus
+from typing import Any, get_args
+
+import orjson
+from flask import Flask, Response, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from api.models.common import Format
+from tams_data import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.TamsDataError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.UploadBroken: HTTPStatus.BAD_REQUEST,
+    errors.UnreadableMedia: HTTPStatus.BAD_REQUEST,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.SchemaMismatch: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidSetting: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.RequestFailed: HTTPStatus.BAD_GATEWAY,
+}
+"""A class stands for those derived from it that are not in the table themselves."""
+
+RETRY_AFTER_S = 1
+
+
+def status_of(error: type[errors.TamsDataError]) -> HTTPStatus:
+    """The status that an error of this class is answered with."""
+    return next(STATUS[base] for base in error.__mro__ if base in STATUS)
+
+
+def problem(status: HTTPStatus, detail: str, *, kind: str = "about:blank", **more: Any) -> Response:
+    """A problem details response; `more` are its extension members."""
+    members = {"type": kind, "title": status.phrase, "status": status, "detail": detail, "instance": request.path}
+    body = orjson.dumps({**members, **{k: v for k, v in more.items() if v is not None}}, default=str)
+    return Response(body, status, content_type="application/problem+json")
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the application with a problem."""
+    app.register_error_handler(errors.TamsDataError, _tams_data_error)
+    app.register_error_handler(ValidationError, _validation_error)
+    app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def kind_of(error: errors.TamsDataError) -> str:
+    """The problem type of an error.
+
+    >>> kind_of(errors.FlowReadOnly("flow x is read-only"))
+    'urn:x-tams-data:problem:flow-read-only'
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+    return f"urn:x-tams-data:problem:{words}"
+
+
+def _tams_data_error(error: errors.TamsDataError) -> Response:
+    status = status_of(type(error))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
+    given = {"field": error.field, "value": error.value} if isinstance(error, errors.InvalidInput) else {}
+    response = problem(status, str(error), kind=kind_of(error), **given)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _validation_error(error: ValidationError) -> Response:
+    """A body or a query that is not of the right shape: the first fault in words, all of them as a list."""
+    faults = [
+        {"field": _path(fault["loc"]), "value": _short(fault["input"]), "message": fault["msg"]}
+        for fault in error.errors(include_url=False, include_context=False)
+    ]
+    first = faults[0]
+    detail = f"{first['field'] or 'body'}: {first['message']}"
+    return problem(
+        HTTPStatus.BAD_REQUEST, detail, kind="urn:x-tams-data:problem:invalid-input", **{**first, "faults": faults}
+    )
+
+
+_VARIANTS = {*get_args(Format), "profile"}
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    # Pydantic names the variant of a union in the location; a client did not write it.
+    if len(location) > 1 and location[0] in _VARIANTS:
+        location = location[1:]
+    if location[:1] == ("tags",):
+        location = location[:2] + location[3:]
+    elif location[:1] == ("profile_id",):
+        location = location[:1]
+    return ".".join(map(str, location))
+
+
+def _short(value: Any) -> Any:
+    text = str(value)
+    if len(text) > 200:
+        return f"{text[:200]}…"
+    try:
+        orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits, or a value that is no JSON
+        return text
+    return value
+
+
+def _http_exception(error: HTTPException) -> Response:
+    given = error.get_response()
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return given  # type: ignore[return-value]  # a redirect
+    response = problem(HTTPStatus(error.code), error.description or "")
+    # Allow of 405, Content-Range of 416, Retry-After of 429.
+    response.headers.extend((k, v) for k, v in given.headers if k not in ("Content-Type", "Content-Length"))
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("%s %s", request.method, request.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed to answer; its log says why")

@@ -1,0 +1,52 @@
+"""Filters by tag, as query parameters and as the terms queries filter by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tams_data.errors import InvalidInput
+from tams_data.schema import tag_term
+
+MOST_VALUES = 512
+"""How many values the filters of one request may list: a query takes no more, and each costs time to compile."""
+
+
+def check_count(parameter: str, count: int) -> None:
+    """Refuse a filter that lists too many values.
+
+    :raise InvalidInput: there are more than `MOST_VALUES`.
+    """
+    if count > MOST_VALUES:
+        message = f"{parameter} has {count} values; at most {MOST_VALUES} are taken"
+        raise InvalidInput(message, field=parameter, value=count)
+
+
+def tag_filters(values: Mapping[str, str], exists: Mapping[str, str], family: str = "tag") -> dict[str, Any]:
+    """Values for the `any_tags` and `no_tags` of a query, from `tag.{name}` and `tag_exists.{name}` parameters.
+
+    :raise InvalidInput: a `tag_exists.{name}` is neither true nor false, or there are too many values.
+    """
+    wanted = [[tag_term(name, value) for value in text.split(",")] for name, text in values.items()]
+    wanted += [[tag_term(name)] for name, text in exists.items() if _truth(f"{family}_exists.{name}", text)]
+    absent = [tag_term(name) for name, text in exists.items() if text == "false"]
+    check_count(family, sum(map(len, wanted)) + len(absent))
+    return {**({"any_tags": tuple(wanted)} if wanted else {}), **({"no_tags": absent} if absent else {})}
+
+
+def tags_match(tags: Mapping[str, Any], values: Mapping[str, str], exists: Mapping[str, str], family: str) -> bool:
+    """Whether tags pass the same filters, for the few things that are not rows of a table.
+
+    :raise InvalidInput: a `{family}_exists.{name}` is neither true nor false.
+    """
+    for name, text in values.items():
+        present = tags.get(name, [])
+        if not set([present] if isinstance(present, str) else present) & set(text.split(",")):
+            return False
+    return all((name in tags) == _truth(f"{family}_exists.{name}", text) for name, text in exists.items())
+
+
+def _truth(parameter: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InvalidInput(f"{parameter} is true or false, not {text!r}", field=parameter, value=text)
+    return text == "true"

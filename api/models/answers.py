@@ -1,0 +1,236 @@
+"""What the service answers, for the OpenAPI document. Answers are written from rows; these describe them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from api.models.common import Format, Rational, Status, Tags, Uuid
+from api.models.flows import CollectionItem, ContainerMapping
+
+
+class Answer(BaseModel):
+    """A JSON object of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """Problem details of an error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    field: str | None = Field(None, description="The parameter or property that is at fault")
+    value: Any = Field(None, description="What was given")
+
+
+class EventStreamMechanism(Answer):
+    """A way to be told of events."""
+
+    name: str
+    docs: str | None = None
+
+
+class Service(Answer):
+    """The service."""
+
+    name: str
+    description: str
+    type: str
+    api_version: str
+    service_version: str
+    event_stream_mechanisms: list[EventStreamMechanism]
+    min_object_timeout: str
+    min_presigned_url_timeout: str
+
+
+class StorageBackend(Answer):
+    """A storage backend."""
+
+    id: Uuid
+    label: str | None = None
+    store_type: Literal["http_object_store"]
+    provider: str
+    store_product: str
+    region: str | None = None
+    availability_zone: str | None = None
+    tags: Tags | None = None
+    default_storage: bool
+
+
+class StorageBackends(RootModel[list[StorageBackend]]):
+    """Storage backends."""
+
+
+class SourceMember(Answer):
+    """A source that another collects."""
+
+    id: Uuid
+    role: str | None = None
+
+
+class Source(Answer):
+    """A source."""
+
+    id: Uuid
+    format: Format
+    label: str | None = None
+    description: str | None = None
+    tags: Tags
+    created_by: str | None = None
+    updated_by: str | None = None
+    created: str
+    updated: str
+    source_collection: list[SourceMember] | None = None
+    collected_by: list[Uuid] | None = None
+
+
+class Sources(RootModel[list[Source]]):
+    """Sources."""
+
+
+class Flow(Answer):
+    """A flow."""
+
+    id: Uuid
+    source_id: Uuid
+    format: Format
+    codec: str | None = None
+    container: str | None = None
+    label: str | None = None
+    description: str | None = None
+    tags: Tags
+    status: Status | None = None
+    generation: int | None = None
+    read_only: bool | None = None
+    profile_id: Uuid | None = None
+    max_bit_rate: int | None = None
+    avg_bit_rate: int | None = None
+    segment_duration: Rational | None = None
+    essence_parameters: dict[str, Any] | None = None
+    container_mapping: ContainerMapping | None = None
+    metadata_version: str
+    created_by: str | None = None
+    updated_by: str | None = None
+    created: str
+    metadata_updated: str
+    segments_updated: str | None = None
+    timerange: str | None = None
+    flow_collection: list[CollectionItem] | None = None
+    collected_by: list[Uuid] | None = None
+
+
+class Flows(RootModel[list[Flow]]):
+    """Flows."""
+
+
+class GetUrl(Answer):
+    """A URL of an object."""
+
+    url: str
+    presigned: bool
+    label: str | None = None
+    storage_id: Uuid | None = None
+    controlled: bool | None = None
+    store_type: str | None = None
+    provider: str | None = None
+    region: str | None = None
+    availability_zone: str | None = None
+    store_product: str | None = None
+    tags: Tags | None = None
+
+
+class SegmentInit(Answer):
+    """The initialisation object of a segment's object."""
+
+    object_id: str
+    get_urls: list[GetUrl] | None = None
+
+
+class Segment(Answer):
+    """A flow segment."""
+
+    object_id: str
+    timerange: str
+    ts_offset: str | None = None
+    last_duration: str | None = None
+    object_timerange: str | None = None
+    sample_offset: int | None = None
+    sample_count: int | None = None
+    key_frame_count: int | None = None
+    init_object: SegmentInit | None = None
+    get_urls: list[GetUrl] | None = None
+
+
+class Segments(RootModel[list[Segment]]):
+    """Flow segments."""
+
+
+class Failure(Answer):
+    """Why a segment was left out."""
+
+    type: str
+    summary: str
+    time: str
+
+
+class FailedSegment(Answer):
+    """A segment that was left out."""
+
+    object_id: str
+    timerange: str
+    error: Failure
+
+
+class FailedSegments(Answer):
+    """The segments of a request that were left out; the others are registered."""
+
+    failed_segments: list[FailedSegment]
+
+
+class PutUrl(Answer):
+    """A request that uploads an object."""
+
+    url: str
+    content_type: str = Field(alias="content-type")
+
+
+class MediaObject(Answer):
+    """An object to upload."""
+
+    object_id: str
+    put_url: PutUrl
+    presigned: bool
+
+
+class Storage(Answer):
+    """Objects to upload."""
+
+    media_objects: list[MediaObject]
+
+
+class ObjectInit(Answer):
+    """The initialisation object of an object."""
+
+    id: str
+    get_urls: list[GetUrl] | None = None
+
+
+class MediaObjectInfo(Answer):
+    """A media object, or an initialisation object."""
+
+    id: str
+    referenced_by_flows: list[Uuid]
+    first_referenced_by_flow: Uuid
+    timerange: str | None = None
+    key_frame_count: int | None = None
+    init_object: ObjectInit | None = None
+    get_urls: list[GetUrl] | None = None
+
+
+class Paths(RootModel[list[str]]):
+    """Paths of the service."""

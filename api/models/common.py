@@ -1,0 +1,67 @@
+"""Shapes that several resources share, as the JSON Schemas of TAMS 8.2 define them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+TIMESTAMP_PATTERN = r"^-?(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8})$"
+_MIME_TOKEN = r"[0-9A-Za-z!#$%&'*+.^_`|~-]+"
+MIME_PATTERN = (
+    r"^(application|audio|font|example|image|message|model|multipart|text|video|"
+    rf"x-{_MIME_TOKEN})/{_MIME_TOKEN}$"
+)
+
+Uuid: TypeAlias = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+Mime: TypeAlias = Annotated[str, StringConstraints(pattern=MIME_PATTERN)]
+ObjectId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+TimerangeText: TypeAlias = Annotated[str, Field(description="A TAMS time range", examples=["[0:0_10:0)"])]
+TimestampText: TypeAlias = Annotated[str, Field(description="A TAMS timestamp", pattern=TIMESTAMP_PATTERN)]
+# int64 is what a column holds, and what can be written as JSON again; the specification has no such bound.
+Int64: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Positive: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
+
+Tags: TypeAlias = dict[str, str | list[str]]
+Format: TypeAlias = Literal[
+    "urn:x-nmos:format:video",
+    "urn:x-tam:format:image",
+    "urn:x-nmos:format:audio",
+    "urn:x-nmos:format:data",
+    "urn:x-nmos:format:multi",
+]
+Status: TypeAlias = Literal["awaiting_content", "ingesting", "replication_in_progress", "closed_complete"]
+
+
+class Body(BaseModel):
+    """A JSON body, or a part of one: types are not converted, properties of no meaning are passed over."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class Closed(Body):
+    """A part of a body in which no other property may stand."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Rational(Body):
+    """A rational number."""
+
+    numerator: Positive
+    denominator: Positive = 1
+
+
+def _boolean(value: Any) -> Any:
+    # Pydantic would take "yes", "on" and "1" as well; the specification's booleans are these two.
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 else value
+
+
+QueryBool: TypeAlias = Annotated[bool, BeforeValidator(_boolean), Field(strict=True)]
+QueryInt: TypeAlias = Annotated[int, BeforeValidator(_integer), Field(strict=True)]

@@ -1,0 +1,74 @@
+"""`/objects/{id}`: media objects, where their bytes are and which flows refer to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from pydantic import Field
+
+from api.filters import tag_filters
+from api.models.answers import MediaObjectInfo
+from api.models.common import QueryBool
+from api.openapi import PAGING_HEADERS, answers, blueprint
+from api.paging import json, paging_headers, token
+from api.paths import ObjectPath
+from api.resources import present, timerange_text
+from api.state import store
+from api.urls import GetUrlsQuery, UrlMaker
+from api.validation import validated
+from tams_data.queries import objects as queries
+from tams_data.store.objects import registered
+from tams_data.store.reading import objects_with_instances
+
+bp = blueprint("objects")
+
+
+class ObjectQuery(GetUrlsQuery):
+    """How to show an object."""
+
+    flow_tag: str | None = Field(
+        None, alias="flow_tag.{name}", description="Only referring flows with one of these values of a tag"
+    )
+    flow_tag_exists: QueryBool | None = Field(
+        None, alias="flow_tag_exists.{name}", description="Only referring flows with, or without, a tag"
+    )
+
+
+@bp.get("/objects/<text:object_id>", responses=answers(400, 404, ok=MediaObjectInfo, headers=PAGING_HEADERS))
+@validated
+def get_object(path: ObjectPath, query: ObjectQuery) -> Response:
+    """An object; the flows that refer to it come in pages.
+
+    :raise ObjectNotFound: no object with this id is registered.
+    """
+    limit, of = query.size(), f"objects:{path.object_id}"
+    urls = UrlMaker(query)
+    tags = tag_filters(query.named("flow_tag"), query.named("flow_tag_exists"), "flow_tag")
+    after = query.after(of)
+    with store().database.snapshot() as reader:
+        found = registered(reader, path.object_id)
+        values = {"key": found["key"], **tags, **({} if after is None else {"after": after})}
+        flows = reader.read(queries.referring_flows, values, is_init=found["is_init"], limit=limit + 1)
+        keys = {found["key"], found["init_object_key"]} - {None}
+        objects = objects_with_instances(reader, keys)
+    ids = flows["id"].to_pylist()
+    next_key = token(of, (ids[limit - 1],)) if len(ids) > limit else None
+    answer = json(_shown(found, ids[:limit], objects, urls))
+    answer.headers.update(paging_headers(query, len(ids[:limit]), next_key))
+    return answer
+
+
+def _shown(
+    found: dict[str, Any], flow_ids: list[str], objects: dict[int, dict[str, Any]], urls: UrlMaker
+) -> dict[str, Any]:
+    init = objects.get(found["init_object_key"])
+    return present(
+        id=found["id"],
+        referenced_by_flows=flow_ids,
+        first_referenced_by_flow=found["first_flow_id"],
+        timerange=None if found["is_init"] else timerange_text(found),
+        key_frame_count=found["key_frame_count"],
+        init_object=None if init is None else present(id=init["id"], get_urls=urls.get_urls(init)),
+        get_urls=urls.get_urls(objects[found["key"]]),
+    )

@@ -1,0 +1,146 @@
+"""The OpenAPI document, from the code: what flask-openapi3 collects of the views, and what HTTP adds to each."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Info, OpenAPI
+from flask_openapi3_swagger.plugins import RegisterPlugin as SwaggerUI
+from pydantic import BaseModel
+from werkzeug.routing import BaseConverter
+
+from api.models.answers import Problem
+from tams_data import __version__
+
+API_VERSION = "8.2"
+
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+PAGING_HEADERS = {
+    "Link": {"description": "The next page, as `rel=next`; absent on the last page", "schema": TEXT},
+    "X-Paging-Limit": {"description": "Most items on a page, as applied", "schema": WHOLE},
+    "X-Paging-Count": {"description": "Items on this page", "schema": WHOLE},
+    "X-Paging-NextKey": {"description": "Token of the next page; absent on the last page", "schema": TEXT},
+    "X-Paging-Reverse-Order": {"description": "Whether the order is reversed", "schema": {"type": "boolean"}},
+}
+SEGMENT_HEADERS = {
+    **PAGING_HEADERS,
+    "X-Paging-Timerange": {"description": "From the first to the last segment of this page", "schema": TEXT},
+}
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer_token_auth": {"type": "http", "scheme": "bearer"},
+    "url_token_auth": {"type": "apiKey", "in": "query", "name": "access_token"},
+    "basic_auth": {"type": "http", "scheme": "basic"},
+}
+
+_PROBLEMS = {
+    400: "The request is not valid: `field` and `value` say what of it",
+    403: "The resource may not be modified, by anyone or by this caller",
+    404: "What the path names does not exist",
+}
+
+
+class _AnyText(BaseConverter):
+    """The rest of a path, whatever it is: an object id may begin with a slash, or have line ends in it."""
+
+    part_isolating = False
+    regex = "(?s:.+)"
+    weight = 200
+
+
+class Api(OpenAPI):
+    """A Flask application that describes itself at `/openapi.json`, and for people at `/docs`.
+
+    Swagger UI's files come from an installed package: the page needs no internet.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, info=_info(), security_schemes=SECURITY_SCHEMES, doc_ui=False)
+        self.url_map.merge_slashes = False
+        self.url_map.converters["text"] = _AnyText
+        self.add_url_rule("/openapi.json", view_func=lambda: self.api_doc, endpoint="openapi")
+        self.register_blueprint(SwaggerUI.register(doc_url="openapi.json"))
+        self.add_url_rule("/docs", view_func=self.view_functions["swagger.swagger"], endpoint="docs")
+
+    def generate_spec_json(self) -> None:
+        """Add to each GET the HEAD that answers like it, without a body."""
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+        # Validation errors are the API's own problems; flask-openapi3 would document its own form of them.
+        self.spec_json["components"]["schemas"].pop(self.validation_error_model.__name__, None)
+        for item in self.spec_json["paths"].values():
+            for operation in item.values():
+                operation["responses"].pop(self.validation_error_status, None)
+            if "get" in item:
+                item["head"] = _head(item["get"])
+
+
+def _head(get: dict[str, Any]) -> dict[str, Any]:
+    head = deepcopy(get)
+    head["operationId"] = f"{get['operationId']}_head"
+    for response in head["responses"].values():
+        response.pop("content", None)
+    return head
+
+
+def _info() -> Info:
+    """What the document says of the service."""
+    return Info(
+        title="Time-addressable media store",
+        version=API_VERSION,
+        description=f"A TAMS {API_VERSION} service, version {__version__}.",
+    )
+
+
+def operation_id(*, name: str, **_: str) -> str:
+    """The name of the view is the name of the operation."""
+    return name
+
+
+def blueprint(name: str) -> APIBlueprint:
+    """A blueprint of one resource."""
+    return APIBlueprint(name, name, operation_id_callback=operation_id)
+
+
+def answers(
+    *problems: int,
+    ok: type[BaseModel] | None = None,
+    status: int = 200,
+    description: str = "Success",
+    headers: dict[str, Any] | None = None,
+    **more: dict[str, Any],
+) -> dict[Any, Any]:
+    """The responses of an operation: the good one, the `problems` by status, and `more` by `status_NNN`."""
+    good: dict[str, Any] = {"description": description}
+    if ok is not None:
+        good["content"] = {"application/json": {"schema": _schema(ok)}}
+    if headers:
+        good["headers"] = headers
+    bad = {
+        code: {
+            "description": _PROBLEMS[code],
+            "content": {"application/problem+json": {"schema": _schema(Problem)}},
+        }
+        for code in problems
+    }
+    return {status: good, **bad, **{int(key.removeprefix("status_")): value for key, value in more.items()}}
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return _inlined(model.model_json_schema(by_alias=True, mode="serialization"))
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with its definitions in the places that refer to them: none of ours is recursive."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict):
+            reference = node.get("$ref")
+            if reference is not None:
+                return resolve(definitions[reference.rsplit("/", 1)[-1]])
+            return {key: resolve(value) for key, value in node.items()}
+        return [resolve(one) for one in node] if isinstance(node, list) else node
+
+    return dict(resolve(schema))

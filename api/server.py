@@ -1,0 +1,69 @@
+"""The service as a process: granian in front of the application, one worker, many threads."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+
+from flask import Flask
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from api.app import create_app
+from tams_data import engines, media
+from tams_data.errors import TamsDataError
+from tams_data.settings import Settings
+from tams_data.store.store import Store
+
+
+def serve(settings: Settings) -> None:
+    """Serve until the process is told to stop. The worker reads its settings from the environment as well."""
+    server = Granian(
+        "api.server:application",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.host,
+        port=settings.port,
+        # An embedded database is open in one process only; threads serve the requests.
+        workers=1,
+        blocking_threads=settings.threads,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_level=LogLevels.error,
+    )
+    server.serve()
+
+
+def application() -> Flask:
+    """The application of the worker process; a store that cannot be opened ends the process with a message."""
+    try:
+        return _application(Settings.load())
+    except TamsDataError as error:
+        print(f"tams: {error}", file=sys.stderr, flush=True)  # noqa: T201  # before any log is set up
+        raise SystemExit(1) from error
+
+
+def _application(settings: Settings) -> Flask:
+    _end_with_parent()
+    database = engines.connect(settings.database, memory_limit=settings.database_memory)
+    stores = media.connect(settings)
+    store = Store(database, {one.backend.id: one for one in stores}, group_commit=settings.group_commit)
+    atexit.register(store.close)
+    return create_app(store, settings, secret=media.secret(settings))
+
+
+def _end_with_parent() -> None:
+    """End this worker when the server that started it is gone: an orphan would hold the database and the port."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="tams-parent-watch", daemon=True).start()

@@ -1,0 +1,25 @@
+"""What a view needs of the application it runs in."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from tams_data.settings import Settings
+from tams_data.store.store import Store
+
+
+def store() -> Store:
+    """The store this application serves."""
+    found: Store = current_app.config["TAMS_STORE"]
+    return found
+
+
+def settings() -> Settings:
+    """The settings it was started with."""
+    found: Settings = current_app.config["TAMS_SETTINGS"]
+    return found
+
+
+def principal() -> str | None:
+    """Who sends the present request; None where callers are not told apart."""
+    return None

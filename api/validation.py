@@ -1,0 +1,121 @@
+"""Requests read once, strictly: a view gets its query and body as models, or the client a 400 that names the fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+from flask import current_app, request
+from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from tams_data.errors import InvalidInput, NotFound
+
+F = TypeVar("F", bound=Callable[..., Any])
+Q = TypeVar("Q", bound="Query")
+
+FAMILY = ".{name}"
+CREDENTIALS = "access_token"
+"""The query parameter that may carry a caller's token (TAMS 8.2, url_token_auth); no operation's own."""
+
+
+class Query(BaseModel):
+    """The query parameters of an operation.
+
+    A field whose alias ends in `.{name}` documents a family of parameters, `tag.{name}` say; the parameters given of
+    a family are in `named(family)`. Any other parameter that is not a field is refused: a misspelt filter would
+    otherwise be a full listing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    families: ClassVar[frozenset[str]] = frozenset()
+    _named: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        aliases = (field.alias or "" for field in cls.model_fields.values())
+        cls.families = frozenset(alias.removesuffix(FAMILY) for alias in aliases if alias.endswith(FAMILY))
+
+    @classmethod
+    def of_request(cls: type[Q]) -> Q:
+        """The query of the present request.
+
+        :raise ValidationError, InvalidInput: a parameter is unknown, given twice, or has a bad value.
+        """
+        plain: dict[str, str] = {}
+        named: dict[str, dict[str, str]] = {family: {} for family in cls.families}
+        for key, values in request.args.lists():
+            if len(values) > 1:
+                raise InvalidInput(f"{key} is given {len(values)} times", field=key, value=values)
+            family, dot, name = key.partition(".")
+            if dot and family in named:
+                named[family][name] = values[0]
+            elif key != CREDENTIALS:
+                plain[key] = values[0]
+        query = cls.model_validate(plain)
+        query._named.update(named)
+        return query
+
+    def named(self, family: str) -> dict[str, str]:
+        """The parameters given of a family: by what stands after the dot, its value."""
+        return self._named.get(family, {})
+
+
+def validated(view: F) -> F:
+    """A view whose `path`, `query` and `body` are read from the request by the models they are annotated with.
+
+    A path that its model refuses names nothing: 404.
+    """
+    hints = get_type_hints(view)
+    path_model, query_model, body_model = hints.get("path"), hints.get("query"), hints.get("body")
+
+    @wraps(view)
+    def wrapper(**variables: str) -> Any:
+        arguments: dict[str, Any] = {}
+        if path_model is not None:
+            arguments["path"] = _path(path_model, variables)
+        if query_model is not None:
+            arguments["query"] = query_model.of_request()
+        if body_model is not None:
+            arguments["body"] = _body(body_model)
+        return view(**arguments)
+
+    # flask-openapi3 reads the annotations for the document and leaves validation to the view that says this.
+    wrapper.__delay_validate_request__ = True  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
+
+
+def _path(model: type[BaseModel], variables: dict[str, str]) -> BaseModel:
+    try:
+        return model.model_validate(variables)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise NotFound(f"{fault['loc'][0]} {fault['input']!r} in the path: {fault['msg']}") from error
+
+
+def _body(model: type[BaseModel]) -> BaseModel:
+    data = raw_body()
+    # TAMS 8.2, POST storage: the body may be left out.
+    return model.model_validate({}) if not data and _optional(model) else model.model_validate_json(data)
+
+
+def _optional(model: type[BaseModel]) -> bool:
+    return not issubclass(model, RootModel) and not any(field.is_required() for field in model.model_fields.values())
+
+
+def raw_body() -> bytes:
+    """The JSON body as it came.
+
+    :raise RequestEntityTooLarge: it is larger than the service takes.
+    :raise UnsupportedMediaType: it says it is something else than JSON.
+    """
+    most: int = current_app.config["TAMS_MAX_BODY"]
+    if (request.content_length or 0) > most:
+        raise RequestEntityTooLarge(f"the body has {request.content_length} bytes; at most {most} are taken")
+    if request.mimetype not in ("application/json", "", "application/x-www-form-urlencoded"):
+        raise UnsupportedMediaType(f"a JSON body is application/json, not {request.mimetype}")
+    data = request.stream.read(most + 1)
+    if len(data) > most:
+        raise RequestEntityTooLarge(f"the body has more than {most} bytes")
+    return data
