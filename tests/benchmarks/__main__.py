@@ -1,0 +1,49 @@
+"""`python -m tests.benchmarks`: all of them, or those named; `--small` for a quick look at a tenth of the size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tams_data.media import LocalMediaStore
+from tests.benchmarks import columns, dataset, reading, tags, writing
+from tests.benchmarks.report import Figure, show
+
+FLOWS = 1000
+NAMES = ("columns", "tags", "reading", "writing")
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.option("--small", is_flag=True, help="A tenth of the segments")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(".bench"), help="Where the stores are kept")
+def main(names: tuple[str, ...], small: bool, folder: Path) -> None:
+    """Measure, and show each figure beside its yardstick."""
+    segments = 1_000_000 if small else 10_000_000
+    chosen = names or NAMES
+    figures: list[Figure] = []
+    if "columns" in chosen:
+        figures += columns.rates()
+    if "tags" in chosen:
+        figures += tags.filters(100_000 if small else 1_000_000)
+    if "reading" in chosen:
+        figures += _reading(folder.resolve(), segments)
+    if "writing" in chosen:
+        figures += writing.rates()
+    folder.mkdir(exist_ok=True)
+    show(figures, folder / "figures.json")
+
+
+def _reading(folder: Path, segments: int) -> list[Figure]:
+    large, small = folder / "large" / "bench.duckdb", folder / "small" / "bench.duckdb"
+    for path, count in ((large, segments), (small, 10_000)):
+        media = LocalMediaStore(path.parent / "media", secret=bytes(32))
+        click.echo(f"a store of {count:,} segments in {path.parent} …")
+        dataset.build(path, segments=count, flows=FLOWS, storage_id=media.backend.id)
+    figures = list(reading.in_process(large, segments=segments, flows=FLOWS))
+    return figures + list(reading.over_http(large, small, segments=segments, flows=FLOWS, small_segments=10_000))
+
+
+if __name__ == "__main__":
+    main()
