@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
+from urllib.parse import quote
 
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from flask_openapi3_swagger.plugins import RegisterPlugin as SwaggerUI
@@ -48,6 +49,10 @@ class _AnyText(BaseConverter):
     part_isolating = False
     regex = "(?s:.+)"
     weight = 200
+
+    def to_url(self, value: str) -> str:
+        """All of it escaped, slashes as well, as clients are to write it (TAMS 8.2, GET objects)."""
+        return quote(value, safe="")
 
 
 class Api(OpenAPI):

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from flask import Response, current_app, request
+from flask import Response, current_app, request, url_for
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field
 
@@ -77,7 +77,9 @@ def paging_headers(query: Paged, count: int, next_key: str | None) -> dict[str, 
 def _url_of(next_key: str) -> str:
     """The present request with another page: its filters and its limit stay."""
     kept = [(key, value) for key, value in request.args.items(multi=True) if key != "page"]
-    return f"{base_url()}{request.path}?{urlencode([*kept, ('page', next_key)])}"
+    # Not request.path: it is decoded, and an object id may have any character in it.
+    path = url_for(request.endpoint or "", **(request.view_args or {}))
+    return f"{base_url()}{path}?{urlencode([*kept, ('page', next_key)])}"
 
 
 def base_url() -> str:

@@ -22,7 +22,7 @@ from api.state import settings, store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import Query, raw_body, validated
 from tams_data.engines.base import Reader
-from tams_data.errors import InvalidInput, InvalidPageToken, TamsDataError
+from tams_data.errors import InvalidInput, InvalidPageToken, InvalidTimeRange, TamsDataError
 from tams_data.queries import segments as queries
 from tams_data.store.objects import find_registered
 from tams_data.store.reading import objects_with_instances
@@ -196,13 +196,14 @@ def _register(flow_id: str, parsed: Sequence[NewSegment | TamsDataError]) -> lis
 
 
 def _failure(segment: SegmentPost, error: TamsDataError) -> dict[str, Any]:
-    """TAMS 8.2, flow-segment-bulk-failure."""
+    """TAMS 8.2, flow-segment-bulk-failure: there, `timerange` is one; a text that is none is in the summary."""
     time = datetime.now(timezone.utc).isoformat()
-    return {
-        "object_id": segment.object_id,
-        "timerange": segment.timerange,
-        "error": {"type": kind_of(error), "summary": str(error), "time": time},
-    }
+    unreadable = isinstance(error, InvalidTimeRange) and error.field == "timerange"
+    return present(
+        object_id=segment.object_id,
+        timerange=None if unreadable else segment.timerange,
+        error={"type": kind_of(error), "summary": str(error), "time": time},
+    )
 
 
 @bp.delete(

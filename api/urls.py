@@ -91,7 +91,8 @@ class UrlMaker:
     def _wanted(self, tags: Mapping[str, Any], label: str | None, storage_id: str | None) -> bool:
         """Whether a backend passes the filters; an uncontrolled URL is on a backend without id and tags."""
         query = self._query
-        if label is not None and self._labels is not None and label not in self._labels:
+        # TAMS 8.2: what has no label is only shown to those who ask for none. An instance has a label of its own.
+        if storage_id is not None and self._labels is not None and label not in self._labels:
             return False
         if self._ids is not None and storage_id not in self._ids:
             return False
@@ -107,8 +108,9 @@ def _shown(media: MediaStore, verbose: bool) -> dict[str, Any]:
     """What a URL says of its backend (TAMS 8.2, `verbose_storage`)."""
     backend = media.backend
     if not verbose:
-        return {"label": backend.label}
+        return {} if backend.label is None else {"label": backend.label}
     known = {
+        "label": backend.label,
         "store_type": backend.store_type,
         "provider": backend.provider,
         "region": backend.region,
@@ -117,4 +119,4 @@ def _shown(media: MediaStore, verbose: bool) -> dict[str, Any]:
         "tags": dict(backend.tags) or None,
     }
     shown = {name: value for name, value in known.items() if value is not None}
-    return {"storage_id": backend.id, "label": backend.label, "controlled": True, **shown}
+    return {"storage_id": backend.id, "controlled": True, **shown}

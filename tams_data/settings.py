@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
     max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
     max_segments: int = Field(5000, ge=1, description="Most segments in one POST")
-    threads: int = Field(32, ge=1, description="Requests served at once")
+    threads: int = Field(128, ge=1, description="Requests served at once; a slow upload takes one for as long as it lasts")
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 
     @classmethod
@@ -68,5 +68,6 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """Where the service is on this machine."""
-        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{'localhost' if host == '127.0.0.1' else host}:{self.port}"
+        if self.host in ("0.0.0.0", "127.0.0.1", "::"):  # noqa: S104
+            return f"http://localhost:{self.port}"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"

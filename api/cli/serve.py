@@ -50,9 +50,10 @@ def run(**given: Any) -> None:
     """Serve the API; on an empty store, put the demo into it."""
     settings = _settings(given)
     # A process of its own: making pictures keeps a processor busy, and the service is to answer meanwhile.
-    with subprocess.Popen([sys.executable, "-m", "api.cli.serve"]) as welcome:
+    command = [sys.executable, "-c", "from api.cli import main; main()", "welcome"]
+    with subprocess.Popen(command) as welcoming:
         _server().serve(settings)
-        welcome.terminate()
+        welcoming.terminate()
 
 
 def _server() -> ModuleType:
@@ -61,7 +62,8 @@ def _server() -> ModuleType:
     return server
 
 
-def _welcome() -> None:
+@click.command(hidden=True)
+def welcome() -> None:
     """Wait for the service, see that the demo is in it if it is wanted, and say what to open."""
     settings = Settings.load()
     client = TamsClient(settings.url)
@@ -70,10 +72,13 @@ def _welcome() -> None:
     click.echo(f"\nTAMS is up at {settings.url} (data in {settings.data_dir}); stop it with Ctrl-C.")
     if settings.demo:
         _ensure_demo(client)
-    click.echo(
-        f"\n  the API, to read and to try   {settings.url}/docs\n"
-        f"  a first request               curl '{settings.url}/flows?limit=3'\n"
-    )
+    click.echo(f"\n  open        {settings.url}/docs\n  try         {_first_request(client, settings.url)}\n")
+
+
+def _first_request(client: TamsClient, url: str) -> str:
+    """A curl that shows something: where the media of a flow are, or that there is none yet."""
+    flow = next(iter(client.flows(format="urn:x-nmos:format:video")), None)
+    return f"curl '{url}/flows'" if flow is None else f"curl '{url}/flows/{flow['id']}/segments?limit=2'"
 
 
 def _ensure_demo(client: TamsClient) -> None:
@@ -101,7 +106,4 @@ def _answers(url: str) -> bool:
     return True
 
 
-COMMANDS = (run, serve)
-
-if __name__ == "__main__":
-    _welcome()
+COMMANDS = (run, serve, welcome)

@@ -182,7 +182,7 @@ class FailedSegment(Answer):
     """A segment that was left out."""
 
     object_id: str
-    timerange: str
+    timerange: str | None = Field(None, description="Left out where it is not a time range")
     error: Failure
 
 

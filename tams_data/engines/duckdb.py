@@ -25,6 +25,16 @@ from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, T
 
 _COMPILER = binding.BindCompiler()
 
+_FEW = 100
+"""Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
+
+_UNAVAILABLE = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.ConnectionException,  # closed
+)
+
 
 @lru_cache(maxsize=2048)
 def _compiled(query: Query, options: tuple[tuple[str, Hashable], ...], shapes: tuple[tuple[str, Hashable], ...]) -> str:
@@ -47,7 +57,7 @@ def _errors() -> Iterator[None]:
         yield
     except duckdb.TransactionException as error:
         raise TransactionConflict(str(error)) from error
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+    except _UNAVAILABLE as error:
         raise StoreUnavailable(str(error)) from error
 
 
@@ -68,20 +78,27 @@ class _Cursor:
             return self.cursor.execute(sql, binding.parameters(values)).fetch_arrow_table()
 
     def insert(self, table: schema.Table, rows: pa.Table) -> None:
-        self._write(f"INSERT INTO {_name(table)} BY NAME SELECT * FROM given", rows)
+        names = ", ".join(f'"{name}"' for name in rows.column_names)
+        self._write(f"INSERT INTO {_name(table)} ({names}) SELECT * FROM {{given}}", rows)
 
     def update(self, table: schema.Table, rows: pa.Table) -> None:
         changes = ", ".join(f'"{name}" = given."{name}"' for name in rows.column_names if name not in table.key)
-        self._write(f"UPDATE {_name(table)} SET {changes} FROM given WHERE {_agrees(table, table.key)}", rows)
+        self._write(f"UPDATE {_name(table)} SET {changes} FROM {{given}} WHERE {_agrees(table, table.key)}", rows)
 
     def delete(self, table: schema.Table, keys: pa.Table) -> None:
-        self._write(f"DELETE FROM {_name(table)} USING given WHERE {_agrees(table, keys.column_names)}", keys)
+        self._write(f"DELETE FROM {_name(table)} USING {{given}} WHERE {_agrees(table, keys.column_names)}", keys)
 
     def _write(self, sql: str, given: pa.Table) -> None:
+        """Execute `sql` with the rows of `given` in the place of `{given}`."""
         if given.num_rows == 0:
             return
-        with _errors(), self._registered({"given": given}):
-            self.cursor.execute(sql)
+        if given.num_rows <= _FEW:
+            lists = [column.to_pylist() for column in given.columns]
+            with _errors():
+                self.cursor.execute(sql.format(given=_lists(given.schema)), lists)
+        else:
+            with _errors(), self._registered({"given": given}):
+                self.cursor.execute(sql.format(given="given"))
 
     @contextmanager
     def _registered(self, relations: Mapping[str, pa.Table]) -> Iterator[None]:
@@ -120,7 +137,8 @@ class DuckDB:
         try:
             yield cursor
         finally:
-            cursor.cursor.rollback()  # nothing was written: this only ends the snapshot
+            with _errors():
+                cursor.cursor.rollback()  # nothing was written: this only ends the snapshot
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -130,7 +148,8 @@ class DuckDB:
         try:
             yield cursor
         except BaseException:
-            cursor.cursor.rollback()
+            with _errors():
+                cursor.cursor.rollback()
             raise
         with _errors():
             cursor.cursor.commit()
@@ -156,7 +175,10 @@ class DuckDB:
             )
 
     def ibis(self) -> ibis.BaseBackend:
-        return ibis.duckdb.from_connection(self._connection.cursor())
+        with _errors():
+            backend = ibis.duckdb.from_connection(self._connection.cursor())
+        backend.compiler = _COMPILER  # its own does not drop columns: see binding
+        return backend
 
     def close(self) -> None:
         self._connection.close()
@@ -164,7 +186,8 @@ class DuckDB:
     def _cursor(self) -> _Cursor:
         cursor: _Cursor | None = getattr(self._local, "cursor", None)
         if cursor is None:
-            cursor = self._local.cursor = _Cursor(self._connection.cursor())
+            with _errors():
+                cursor = self._local.cursor = _Cursor(self._connection.cursor())
         return cursor
 
 
@@ -176,7 +199,8 @@ def _open(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConnect
         path.parent.mkdir(parents=True, exist_ok=True)
         return duckdb.connect(str(path), config=config)
     except duckdb.IOException as error:
-        kind = DatabaseLocked if "lock" in str(error) else StoreUnavailable
+        # "lock" alone may be part of the path, which the message repeats
+        kind = DatabaseLocked if "Could not set lock" in str(error) else StoreUnavailable
         raise kind(f"cannot open the database {path}: {error}") from error
     except OSError as error:
         raise StoreUnavailable(f"cannot make the folder of the database {path}: {error}") from error
@@ -197,6 +221,16 @@ def _name(table: schema.Table) -> str:
 
 def _agrees(table: schema.Table, columns: tuple[str, ...] | list[str]) -> str:
     return " AND ".join(f'{_name(table)}."{column}" = given."{column}"' for column in columns)
+
+
+def _lists(columns: pa.Schema) -> str:
+    """A relation `given` of these columns, whose rows are one list parameter a column."""
+    types = ibis.Schema.from_pyarrow(columns)
+    unnested = (
+        f'unnest(${i}::{_COMPILER.type_mapper.to_string(kind)}[]) AS "{name}"'
+        for i, (name, kind) in enumerate(types.items(), start=1)
+    )
+    return f"(SELECT {', '.join(unnested)}) AS given"
 
 
 def _create_table(table: schema.Table) -> str:

@@ -37,9 +37,15 @@ def instances(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
     return tables.object_instances.filter(tables.object_instances.object_key.isin(keys))
 
 
-def allocated(tables: Tables, *, hashes: ir.Table) -> ir.Table:
-    """Storage allocations whose `id_hash` is in the column `id_hash` of `hashes`; compare `object_id` as well."""
-    return tables.storage_allocations.semi_join(hashes, "id_hash").drop("created_ns")
+def allocated(tables: Tables, *, hashes: ir.Table | Sequence[Bound]) -> ir.Table:
+    """Storage allocations whose `id_hash` is among `hashes`, or in their column `id_hash` if they are a table.
+
+    Compare `object_id` as well. A few hashes are found by index, many are better joined.
+    """
+    allocations = tables.storage_allocations.drop("created_ns")
+    if isinstance(hashes, ir.Table):
+        return allocations.semi_join(hashes, "id_hash")
+    return allocations.filter(allocations.id_hash.isin(hashes))
 
 
 def allocated_for(tables: Tables, *, flow_id: Bound) -> ir.Table:

@@ -17,6 +17,9 @@ from tams_data.queries import objects as queries
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
+_FEW = 32
+"""Up to so many ids are looked up by index."""
+
 
 class KeySequence:
     """Gives out object keys in ascending order. One writer uses it."""
@@ -148,7 +151,8 @@ def find_allocated(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, 
     """Rows of `storage_allocations` by object id, for those of `ids` that are allocated and not registered."""
     if not ids:
         return {}
-    rows = reader.read(queries.allocated, {"hashes": _hashes(ids)}).to_pylist()
+    hashes = [schema.id_hash(one) for one in ids] if len(ids) <= _FEW else _hashes(ids)
+    rows = reader.read(queries.allocated, {"hashes": hashes}).to_pylist()
     return {row["object_id"]: row for row in rows if row["object_id"] in ids}
 
 
@@ -199,12 +203,19 @@ class Registry:
     allocated: dict[str, dict[str, Any]] = field(default_factory=dict)
     new_objects: list[dict[str, Any]] = field(default_factory=list)
     new_instances: list[dict[str, Any]] = field(default_factory=list)
+    urls: set[tuple[int, str, str]] = field(default_factory=set)  # object key, URL, label
 
-    def load(self, reader: Reader, ids: Iterable[str]) -> None:
-        """Read what the store has of these ids: a client that records has just had them allocated."""
+    def load(self, reader: Reader, ids: Iterable[str], *, with_urls: Collection[str] = ()) -> None:
+        """Read what the store has of these ids: a client that records has just had them allocated.
+
+        `with_urls` are those that come with `get_urls`: they may be what the objects have already.
+        """
         wanted = set(ids)
         self.allocated = find_allocated(reader, wanted)
         self.known = find_registered(reader, wanted - self.allocated.keys())
+        if keys := [row["key"] for object_id, row in self.known.items() if object_id in with_urls]:
+            rows = reader.read(queries.instances, {"keys": keys}).to_pylist()
+            self.urls = {(row["object_key"], row["url"], row["label"]) for row in rows}
 
     def use(self, flow: Mapping[str, Any], segment: ObjectUse) -> dict[str, Any]:
         """The object a segment of `flow` uses, without registering it yet.
@@ -215,15 +226,15 @@ class Registry:
         found = self.known.get(segment.object_id)
         if found is not None:
             _check_reuse(found, segment, self._init_key(segment))
+            self._check_urls(found, segment)
             return found
         self._check_new(flow, segment)
-        init_key = self._init_key(segment)
-        return self._new_row(segment.object_id, flow["id"], is_init=False, init_object_key=init_key, segment=segment)
+        return self._new_row(segment.object_id, flow["id"], of=segment, init_key=self._init_key(segment))
 
     def register(self, flow: Mapping[str, Any], segment: ObjectUse, row: dict[str, Any]) -> None:
         """Take a row that `use` gave into the store, and its initialisation object, unless they are there."""
         if segment.init_object_id is not None and segment.init_object_id not in self.known:
-            self._add(self._new_row(segment.init_object_id, flow["id"], is_init=True), ())
+            self._add(self._new_row(segment.init_object_id, flow["id"], of=None, init_key=None), ())
         if segment.object_id not in self.known:
             self._add(row, segment.get_urls)
 
@@ -234,32 +245,52 @@ class Registry:
         claimed = [{"object_key": row["key"]} for row in self.new_objects if row["id"] in self.allocated]
         transaction.delete(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.keys(claimed))
 
-    def _new_row(self, object_id: str, flow_id: str, *, is_init: bool, **of: Any) -> dict[str, Any]:
+    def _new_row(self, object_id: str, flow_id: str, *, of: ObjectUse | None, init_key: int | None) -> dict[str, Any]:
+        """A row of `objects`: of the media object of a segment, or of an initialisation object when `of` is None."""
         allocated = self.allocated.get(object_id)
-        row = {
+        timerange = None if of is None else _object_timerange(of)
+        return {
             "key": allocated["object_key"] if allocated else self.new_key(),
             "id": object_id,
             "id_hash": allocated["id_hash"] if allocated else schema.id_hash(object_id),
-            "is_init": is_init,
+            "is_init": of is None,
+            "start_ns": timerange and timerange.start_ns,
+            "end_ns": timerange and timerange.end_ns,
+            "timerange": of and of.object_timerange_text,
+            "key_frame_count": of and of.key_frame_count,
+            "init_object_key": init_key,
             "size_bytes": allocated["size_bytes"] if allocated else None,
             "first_flow_id": flow_id,
             "created_ns": self.now_ns,
         }
-        return row if is_init else {**row, "init_object_key": of["init_object_key"], **_media(of["segment"])}
 
     def _add(self, row: dict[str, Any], get_urls: Sequence[tuple[str, str]]) -> None:
         self.known[row["id"]] = row
         self.new_objects.append(row)
-        instance = {"object_key": row["key"], "created_ns": self.now_ns}
         if allocated := self.allocated.get(row["id"]):
-            self.new_instances.append({**instance, "storage_id": allocated["storage_id"]})
-        self.new_instances.extend({**instance, "url": url, "label": label} for url, label in get_urls)
+            self._add_instance(row["key"], allocated["storage_id"], None, None)
+        for url, label in get_urls:
+            self._add_instance(row["key"], None, label, url)
+            self.urls.add((row["key"], url, label))
+
+    def _add_instance(self, key: int, storage_id: str | None, label: str | None, url: str | None) -> None:
+        values = (key, storage_id, label, url, self.now_ns)
+        self.new_instances.append(dict(zip(schema.OBJECT_INSTANCES.names, values, strict=True)))
 
     def _init_key(self, segment: ObjectUse) -> int | None:
         if segment.init_object_id is None:
             return None
         known = self.known.get(segment.init_object_id)
         return int((known or self.allocated[segment.init_object_id])["key" if known else "object_key"])
+
+    def _check_urls(self, known: Mapping[str, Any], segment: ObjectUse) -> None:
+        """Accept URLs that the object has: the request may be a repeated one."""
+        if not self.urls.issuperset((known["key"], url, label) for url, label in segment.get_urls):
+            raise ObjectConflict(
+                f"object {segment.object_id!r} exists; add a URL at its instances",
+                field="get_urls",
+                value=segment.get_urls,
+            )
 
     def _check_new(self, flow: Mapping[str, Any], segment: ObjectUse) -> None:
         _check_labels(segment.get_urls, self.labels)
@@ -293,21 +324,17 @@ class Registry:
             _check_meant_for(allocated, flow["id"], "init_object_id")
 
 
-def _media(segment: ObjectUse) -> dict[str, Any]:
-    """The columns of a media object that its first segment decides.
+def _object_timerange(segment: ObjectUse) -> TimeRange:
+    """The time range of an object that its first segment decides.
 
     TAMS 8.2, flow-segment-post: `object_timerange` defaults to `timerange - ts_offset`.
     """
     on_object = _on_object(segment)
-    timerange = segment.object_timerange if segment.object_timerange is not None else on_object
-    if timerange is not on_object and not timerange.contains(on_object):
-        raise _outside(segment, timerange)
-    return {
-        "start_ns": timerange.start_ns,
-        "end_ns": timerange.end_ns,
-        "timerange": segment.object_timerange_text,
-        "key_frame_count": segment.key_frame_count,
-    }
+    if segment.object_timerange is None:
+        return on_object
+    if not segment.object_timerange.contains(on_object):
+        raise _outside(segment, segment.object_timerange)
+    return segment.object_timerange
 
 
 def _on_object(segment: ObjectUse) -> TimeRange:
@@ -328,10 +355,6 @@ def _check_reuse(known: Mapping[str, Any], segment: ObjectUse, init_key: int | N
         raise _differs("key_frame_count", segment.object_id, segment.key_frame_count, known["key_frame_count"])
     if init_key is not None and init_key != known["init_object_key"]:
         raise _differs("init_object_id", segment.object_id, segment.init_object_id, "another")
-    if segment.get_urls:
-        raise ObjectConflict(
-            f"object {segment.object_id!r} exists; add a URL at its instances", field="get_urls", value=segment.get_urls
-        )
     if not timerange.contains(_on_object(segment)):
         raise _outside(segment, timerange)
 

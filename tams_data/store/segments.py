@@ -9,8 +9,8 @@ from typing import Any
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput, TamsDataError
-from tams_data.queries import objects as object_queries
 from tams_data.queries import flows as flow_queries
+from tams_data.queries import objects as object_queries
 from tams_data.queries import segments as queries
 from tams_data.store import timelines
 from tams_data.store.objects import Registry, find_registered
@@ -85,7 +85,7 @@ class _Batch:
     ) -> None:
         self._transaction, self._flows, self._registry = transaction, flows, registry
         self._rows: list[tuple[Any, ...]] = []
-        registry.load(transaction, _object_ids(requests))
+        registry.load(transaction, _object_ids(requests), with_urls=_with_urls(requests))
         self._timelines = {
             flow_id: timelines.load(transaction, flow_id, flows[flow_id], _intervals(requests, flow_id))
             for flow_id in {request.flow_id for request in requests}
@@ -148,6 +148,10 @@ def _check_bounds(segment: NewSegment) -> None:
 def _object_ids(requests: Sequence[AddSegments]) -> set[str]:
     ids = {segment.object_id for request in requests for segment in request.segments}
     return ids | {s.init_object_id for r in requests for s in r.segments if s.init_object_id is not None}
+
+
+def _with_urls(requests: Sequence[AddSegments]) -> set[str]:
+    return {segment.object_id for request in requests for segment in request.segments if segment.get_urls}
 
 
 def _intervals(requests: Sequence[AddSegments], flow_id: str) -> list[tuple[int, int]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from tams_data import schema
 from tams_data.engines.base import Transaction
-from tams_data.errors import SegmentOverlap
+from tams_data.errors import InvalidInput, SegmentOverlap
 from tams_data.queries import segments as queries
-from tams_data.timerange import TimeRange
+from tams_data.timerange import MAX_NS, TimeRange
 
 EMPTY: Mapping[str, int | None] = {
     "start_ns": None,
@@ -48,7 +48,18 @@ class Timeline:
         """Put a segment on the timeline; false when the very same one is there already.
 
         :raise SegmentOverlap: another segment shares media time with it.
+        :raise InvalidInput: the flow would be longer than int64 nanoseconds, and so could be what is counted of it.
         """
+        first, last = self._totals["start_ns"], self._totals["end_ns"]
+        start_ns, end_ns = (
+            (new.start_ns, new.end_ns) if first is None else (min(first, new.start_ns), max(last, new.end_ns))
+        )
+        if end_ns - start_ns > MAX_NS:
+            raise InvalidInput(
+                f"with {_text(new)}, flow {self.flow_id} would be longer than 292 years",
+                field="timerange",
+                value=_text(new),
+            )
         index = bisect_left(self._starts, new.end_ns)
         # Segments do not overlap, so only the last one that starts before `new` ends can reach into it.
         before = self._placed[index - 1] if index else None

@@ -62,9 +62,11 @@ def in_process(path: Path, *, segments: int, flows: int) -> Iterator[Figure]:
         database.read(queries.page, values(i, each_flow // 2, MAX_NS), reverse=False, limit=LIMIT + 1)
 
     our_ms, hand_ms = interleaved_ms(ours, by_hand)
-    yield ratio_at_most(f"page of {LIMIT}, in process, {segments:,}", "ms", our_ms, "hand-written SQL", hand_ms, 1.5)
+    yield ratio_at_most(
+        f"page of {LIMIT}, in process, {segments:,}", "ms", our_ms, "hand-written SQL", hand_ms, most=1.5
+    )
     middle_ms, first_ms = interleaved_ms(middle, first)
-    yield ratio_at_most(f"keyset page from the middle, {segments:,}", "ms", middle_ms, "page 1", first_ms, 1.25)
+    yield ratio_at_most(f"keyset page from the middle, {segments:,}", "ms", middle_ms, "page 1", first_ms, most=1.25)
     database.close()
 
 
@@ -75,7 +77,7 @@ def over_http(large: Path, small: Path, *, segments: int, flows: int, small_segm
         calls = [_get_pages(connection, count, flows) for connection, count in connections]
         big_ms, little_ms = interleaved_ms(*calls)
         name = f"page of {LIMIT} over HTTP, {segments:,}"
-        yield ratio_at_most(name, "ms", big_ms, f"at {small_segments:,}", little_ms, 1.5)
+        yield ratio_at_most(name, "ms", big_ms, f"at {small_segments:,}", little_ms, most=1.5)
         for i in range(2000):
             calls[0](i)
         resident = big.resident_mib()

@@ -27,13 +27,13 @@ class Figure:
     holds: bool
 
 
-def ratio_at_most(name: str, unit: str, measured: float, yardstick: str, compared: float, most: float) -> Figure:
+def ratio_at_most(name: str, unit: str, measured: float, yardstick: str, compared: float, *, most: float) -> Figure:
     """A cost that is to stay below `most` times its yardstick."""
     ratio = measured / compared
     return Figure(name, measured, unit, yardstick, compared, f"{ratio:.2f} x, at most {most}", ratio <= most)
 
 
-def ratio_at_least(name: str, unit: str, measured: float, yardstick: str, compared: float, least: float) -> Figure:
+def ratio_at_least(name: str, unit: str, measured: float, yardstick: str, compared: float, *, least: float) -> Figure:
     """A rate that is to be `least` times its yardstick."""
     ratio = measured / compared
     return Figure(name, measured, unit, yardstick, compared, f"{ratio:.2f} x, at least {least}", ratio >= least)

@@ -22,7 +22,7 @@ def rates(*, seconds: int = 8) -> Iterator[Figure]:
     """Single posts with group commit and without, and arrays of 100."""
     alone, _ = _rate(each=1, seconds=seconds, TAMS_GROUP_COMMIT="1")
     grouped, _ = _rate(each=1, seconds=seconds)
-    yield ratio_at_least("single posts, 16 clients", "posts/s", grouped, "group commit off", alone, 5)
+    yield ratio_at_least("single posts, 16 clients", "posts/s", grouped, "group commit off", alone, least=5)
     yield Figure(
         "single posts, against a peer",
         grouped,
