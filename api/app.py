@@ -6,6 +6,7 @@ from flask import Flask
 
 from api import errors, flows, media, objects, segments, service, sources
 from api.openapi import Api
+from api.validation import check_query_text
 from tams_data.media import LocalMediaStore
 from tams_data.settings import Settings
 from tams_data.store.store import Store
@@ -19,11 +20,12 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
         TAMS_MAX_BODY=settings.max_body,
-        SWAGGER_CONFIG={"docExpansion": "none", "syntaxHighlight": False},
+        SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
     for module in (service, sources, flows, segments, objects):
         app.register_api(module.bp)
     _serve_media(app, store)
+    app.before_request(check_query_text)
     errors.register(app)
     return app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -67,7 +68,7 @@ def _tams_data_error(error: errors.TamsDataError) -> Response:
     status = status_of(type(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
-    given = {"field": error.field, "value": error.value} if isinstance(error, errors.InvalidInput) else {}
+    given = {"field": error.field, "value": _short(error.value)} if isinstance(error, errors.InvalidInput) else {}
     response = problem(status, str(error), kind=kind_of(error), **given)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
@@ -77,17 +78,20 @@ def _tams_data_error(error: errors.TamsDataError) -> Response:
 def _validation_error(error: ValidationError) -> Response:
     """A body or a query that is not of the right shape: the first fault in words, all of them as a list."""
     faults = [
-        {"field": _path(fault["loc"]), "value": _short(fault["input"]), "message": fault["msg"]}
+        {"field": _path(fault["loc"]), "value": _short(fault["input"]), "message": _said(fault)}
         for fault in error.errors(include_url=False, include_context=False)
     ]
     first = faults[0]
     detail = f"{first['field'] or 'body'}: {first['message']}"
-    return problem(
-        HTTPStatus.BAD_REQUEST, detail, kind="urn:x-tams-data:problem:invalid-input", **{**first, "faults": faults}
-    )
+    more = {"field": first["field"], "value": first["value"], "faults": faults if len(faults) > 1 else None}
+    return problem(HTTPStatus.BAD_REQUEST, detail, kind="urn:x-tams-data:problem:invalid-input", **more)
 
 
 _VARIANTS = {*get_args(Format), "profile"}
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    return "there is no such parameter here" if fault["type"] == "extra_forbidden" else str(fault["msg"])
 
 
 def _path(location: tuple[int | str, ...]) -> str:

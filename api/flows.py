@@ -24,7 +24,7 @@ from tams_data.queries import segments as segment_queries
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
-bp = blueprint("flows")
+bp = blueprint("flows", "Sources rendered to one encoding")
 
 
 class FlowsQuery(ListQuery):

@@ -21,7 +21,7 @@ from tams_data.queries import objects as queries
 from tams_data.store.objects import registered
 from tams_data.store.reading import objects_with_instances
 
-bp = blueprint("objects")
+bp = blueprint("objects", "Media objects and their instances")
 
 
 class ObjectQuery(GetUrlsQuery):

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 from urllib.parse import quote
 
-from flask_openapi3 import APIBlueprint, Info, OpenAPI
+from flask_openapi3 import APIBlueprint, Info, OpenAPI, Tag
 from flask_openapi3_swagger.plugins import RegisterPlugin as SwaggerUI
 from pydantic import BaseModel
 from werkzeug.routing import BaseConverter
@@ -103,9 +103,15 @@ def operation_id(*, name: str, **_: str) -> str:
     return name
 
 
-def blueprint(name: str) -> APIBlueprint:
+def blueprint(name: str, description: str) -> APIBlueprint:
     """A blueprint of one resource."""
-    return APIBlueprint(name, name, operation_id_callback=operation_id)
+    tag = Tag(name=name.capitalize(), description=description)
+    return APIBlueprint(name, name, abp_tags=[tag], operation_id_callback=operation_id)
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """What documents the body of a view that reads it by itself."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(model)}}}}
 
 
 def answers(

@@ -14,7 +14,7 @@ from api.errors import kind_of
 from api.models.answers import FailedSegments, Segments, Storage
 from api.models.common import QueryBool
 from api.models.segments import SegmentPost, SegmentsPost, StoragePost
-from api.openapi import SEGMENT_HEADERS, answers, blueprint
+from api.openapi import SEGMENT_HEADERS, answers, blueprint, takes
 from api.paging import base_url, json, page_of, token
 from api.paths import FlowPath
 from api.resources import present, timerange_text
@@ -29,7 +29,7 @@ from tams_data.store.reading import objects_with_instances
 from tams_data.store.segments import NewSegment
 from tams_data.timerange import TimeRange, format_timestamp
 
-bp = blueprint("segments")
+bp = blueprint("segments", "Which objects hold which stretch of a flow")
 
 _SEGMENT = TypeAdapter(SegmentPost)
 _SEGMENTS = TypeAdapter(list[SegmentPost])
@@ -147,7 +147,7 @@ def _timestamp(ns: int | None) -> str | None:
         description="Some segments of the array are registered, these are not",
         status_201={"description": "Every segment is registered"},
     ),
-    openapi_extensions={"x-body": SegmentsPost.__name__},
+    openapi_extensions=takes(SegmentsPost),
 )
 @validated
 def post_segments(path: FlowPath) -> Response:

@@ -18,7 +18,7 @@ from tams_data import __version__
 from tams_data.media import StorageBackend
 from tams_data.timerange import NS_PER_SECOND, format_timestamp
 
-bp = blueprint("service")
+bp = blueprint("service", "What this service is, and where its media live")
 
 _PATHS = ["service", "sources", "flows", "objects"]
 

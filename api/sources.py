@@ -20,7 +20,7 @@ from tams_data.errors import SourceNotFound
 from tams_data.queries import sources as queries
 from tams_data.store.reading import source_row
 
-bp = blueprint("sources")
+bp = blueprint("sources", "Pieces of media, whatever their encoding")
 
 
 class SourcesQuery(ListQuery):

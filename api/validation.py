@@ -104,6 +104,17 @@ def _optional(model: type[BaseModel]) -> bool:
     return not issubclass(model, RootModel) and not any(field.is_required() for field in model.model_fields.values())
 
 
+def check_query_text() -> None:
+    """Refuse a query with bytes that are no text: reading its parameters would fail.
+
+    :raise InvalidInput: it is not UTF-8.
+    """
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the query is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
 def raw_body() -> bytes:
     """The JSON body as it came.
 

@@ -1,14 +1,22 @@
-"""The README says what is: its configuration table is the settings class."""
+"""The README says what is: its tour, run, prints what it shows, and its table of settings is the settings class."""
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from pydantic_core import PydanticUndefined
 
+from tams_data.client import TamsClient
 from tams_data.settings import Settings
+from tams_data.transfer import demo
 
 README = Path(__file__).parent.parent / "README.md"
+TAMS = f"{sys.executable} -c 'from api.cli import main; main()'"
 
 
 def settings_table() -> str:
@@ -30,3 +38,26 @@ def test_every_folder_of_the_map_is_there():
     folders = [name for name in named if name.endswith("/")]
     assert folders
     assert [folder for folder in folders if not (README.parent / folder).is_dir()] == []
+
+
+def console_examples() -> list[tuple[str, str]]:
+    """Commands of the README and what it says they print."""
+    blocks = re.findall(r"^```console\n\$ (.*?)\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    return [(command, printed.strip()) for command, printed in blocks]
+
+
+@pytest.fixture(scope="module")
+def demo_url(service_url: str) -> str:
+    with TamsClient(service_url) as client:
+        demo.make(client)
+    return service_url
+
+
+def test_the_tour_prints_what_the_readme_shows(demo_url: str, tmp_path: Path):
+    examples = console_examples()
+    assert examples
+    for command, printed in examples:
+        here = command.replace("http://localhost:8000", demo_url).replace(".venv/bin/tams", TAMS)
+        environment = {**os.environ, "TAMS_PORT": demo_url.rsplit(":", 1)[1]}
+        done = subprocess.run(here, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.stdout.strip() == printed, f"{command}\n{done.stderr}"

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 import httpx
-from tams_data.client import TamsClient
 
+from tams_data.client import TamsClient
 from tams_data.errors import RequestFailed
 from tams_data.settings import Settings
 from tams_data.transfer import demo
