@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
 import threading
 import time
+from multiprocessing.util import Finalize
 
 from flask import Flask
 from granian import Granian
@@ -53,7 +53,8 @@ def _application(settings: Settings) -> Flask:
     database = engines.connect(settings.database, memory_limit=settings.database_memory)
     stores = media.connect(settings)
     store = Store(database, {one.backend.id: one for one in stores}, group_commit=settings.group_commit)
-    atexit.register(store.close)
+    # Worker processes of multiprocessing end without running what atexit knows.
+    Finalize(None, store.close, exitpriority=1)
     return create_app(store, settings, secret=media.secret(settings))
 
 

@@ -51,7 +51,7 @@ def run(**given: Any) -> None:
     settings = _settings(given)
     # A process of its own: making pictures keeps a processor busy, and the service is to answer meanwhile.
     command = [sys.executable, "-c", "from api.cli import main; main()", "welcome"]
-    with subprocess.Popen(command) as welcoming:
+    with subprocess.Popen(command) as welcoming:  # noqa: S603  # a command of our own, with nothing given in it
         _server().serve(settings)
         welcoming.terminate()
 

@@ -8,10 +8,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 TIMESTAMP_PATTERN = r"^-?(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8})$"
-_MIME_TOKEN = r"[0-9A-Za-z!#$%&'*+.^_`|~-]+"
+_MIME_WORD = r"[0-9A-Za-z!#$%&'*+.^_`|~-]+"
 MIME_PATTERN = (
     r"^(application|audio|font|example|image|message|model|multipart|text|video|"
-    rf"x-{_MIME_TOKEN})/{_MIME_TOKEN}$"
+    rf"x-{_MIME_WORD})/{_MIME_WORD}$"
 )
 
 Uuid: TypeAlias = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
