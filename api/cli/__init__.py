@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from api.cli import serve, transfer
+from api.cli.serve import COMMANDS as SERVE
+from api.cli.transfer import COMMANDS as TRANSFER
 from tams_data import __version__
 from tams_data.errors import TamsDataError
 
@@ -28,5 +29,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*serve.COMMANDS, *transfer.COMMANDS):
+for _command in (*SERVE, *TRANSFER):
     main.add_command(_command)
