@@ -84,7 +84,7 @@ class Table:
         """
         blank = dict.fromkeys(self.names)
         # Whole columns out of tuples: five times as fast as Arrow's own conversion of mappings.
-        tuples = [self._values(row if len(row) == len(blank) else {**blank, **row}) for row in rows]
+        tuples = [self._values(row if row.keys() == blank.keys() else {**blank, **row}) for row in rows]
         return self.columns_of(dict(zip(self.names, zip(*tuples, strict=True), strict=True)) if tuples else {})
 
     @cached_property

@@ -223,6 +223,7 @@ def _agrees(table: schema.Table, columns: tuple[str, ...] | list[str]) -> str:
     return " AND ".join(f'{_name(table)}."{column}" = given."{column}"' for column in columns)
 
 
+@lru_cache(maxsize=256)
 def _lists(columns: pa.Schema) -> str:
     """A relation `given` of these columns, whose rows are one list parameter a column."""
     types = ibis.Schema.from_pyarrow(columns)

@@ -25,7 +25,7 @@ from tams_data.essence.groups import Group, Grouper
 from tams_data.essence.media import Media
 from tams_data.essence.mpegts import MediaObject, ObjectWriter
 from tams_data.essence.timing import from_ns
-from tams_data.essence.units import AccessUnit, Run
+from tams_data.essence.units import AccessUnit, Place, Run
 from tams_data.timerange import NS_PER_SECOND
 
 DEFAULT_LENGTH_NS = 10 * NS_PER_SECOND
@@ -38,19 +38,26 @@ _PATIENCE = Fraction(30)
 def cut(media: Media, *, start_ns: int = 0, length_ns: int = DEFAULT_LENGTH_NS) -> Iterator[MediaObject]:
     """Yield the objects of all streams, each as soon as it is whole; those of one stream in order.
 
-    `start_ns` is where on the flow's timeline the earliest presented sample goes. Runs after a discontinuity follow
-    without a gap. The caller closes the `body` of every object.
+    `start_ns` is where on the flow's timeline the first picture goes, or the first sound if there is no video. The
+    other streams stay as they are against it, so sound that begins before the first picture lies before `start_ns`.
+    A run after a discontinuity follows the one before as closely as no stream overlaps. The caller closes the `body` of
+    every object.
 
     `InvalidInput` before anything is read when a stream cannot be carried in MPEG-TS. `UnreadableMedia` where the
     media breaks off: the objects that were whole have been yielded, and the one that was not never is.
     """
     _refuse_uncarried(media.streams)
-    start = from_ns(start_ns)
+    leading, start = _leading(media.streams), from_ns(start_ns)
+
+    def place_first(firsts: Sequence[Fraction]) -> Fraction:
+        return start - firsts[leading]
+
+    place: Place = place_first
     for inputs in media.runs:
-        with Run(inputs, media.streams, start) as run:
+        with Run(inputs, media.streams, place) as run:
             cutting = _Cutting(run, media, from_ns(length_ns))
             yield from cutting.objects()
-            start = cutting.end
+            place = cutting.place_next
 
 
 def _refuse_uncarried(streams: Sequence[EssenceStream]) -> None:
@@ -187,10 +194,10 @@ class _Cutting:
         self._followers = {c.stream.index: _Follower(c) for c in self._cutters if c is not self._leader}
         self._decided: Fraction | None = None
 
-    @property
-    def end(self) -> Fraction:
-        """Where the last sample of the run ends."""
-        return max(cutter.end for cutter in self._cutters if cutter.end is not None)
+    def place_next(self, firsts: Sequence[Fraction]) -> Fraction:
+        """Say where the next run goes: as early as none of its streams begins before the same one of this run ends."""
+        pairs = zip(self._cutters, firsts, strict=True)
+        return max(cutter.end - first for cutter, first in pairs if cutter.end is not None)
 
     def objects(self) -> Iterator[MediaObject]:
         """Yield the objects of the run."""

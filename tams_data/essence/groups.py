@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Group:
-    """Access units in decoding order. `first` and `last` are the presentation times of the samples presented."""
+    """Access units in decoding order. `first` and `last` are when the first and the last one presented is shown."""
 
     units: list[AccessUnit]
     first: Fraction
@@ -34,9 +34,9 @@ class Group:
     @classmethod
     def of(cls, units: list[AccessUnit]) -> Group:
         """Make a group of units, at least one of which is presented."""
-        presented = [unit for unit in units if unit.presented]
-        last = max(presented, key=lambda unit: unit.pts)
-        return cls(units, min(unit.pts for unit in presented), last.pts, last.end)
+        last = max((unit for unit in units if unit.shown is not None), key=lambda unit: unit.pts)
+        shown = [unit.shown for unit in units if unit.shown is not None]
+        return cls(units, min(shown), max(shown), last.end)
 
 
 class Grouper:
@@ -66,7 +66,7 @@ class Grouper:
 
     def _advance(self) -> Group | None:
         """Close the group being collected; return the one before, unless the two turn out to be one."""
-        if not any(unit.presented for unit in self._collecting):
+        if all(unit.shown is None for unit in self._collecting):
             return None
         if self._undecodable:
             log.warning("%s: %d pictures before the first key frame left out", self._name, self._undecodable)

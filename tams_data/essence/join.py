@@ -33,6 +33,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 
 from tams_data.errors import InvalidInput, UnreadableMedia
+from tams_data.essence.codecs import codec_name
 from tams_data.essence.describe import AvStream, Kind, usable_streams
 from tams_data.essence.inputs import Packet, readable, reason
 from tams_data.essence.timing import TICKS_PER_SECOND, Grid, from_ns, to_ns
@@ -128,6 +129,7 @@ def _write(readers: Sequence[_TrackReader], part: Path, container_format: str, w
     joined = Joined(TimeRange.never(), [0] * len(readers))
     with container:
         writers = {reader.number: _TrackWriter(container, reader, start_ns) for reader in begun}
+        _write_header(container, begun)
         for unit in heapq.merge(*(reader.units(start_ns, hides=hides) for reader in begun), key=_decoded_at):
             writers[unit.stream].write(unit)
             joined.frames[unit.stream] += 1
@@ -136,6 +138,18 @@ def _write(readers: Sequence[_TrackReader], part: Path, container_format: str, w
     joined.timerange = joined.timerange.intersection(shown)
     joined.notices += [notice for reader in begun for notice in reader.notices]
     return joined
+
+
+def _write_header(container: OutputContainer, readers: Sequence[_TrackReader]) -> None:
+    try:
+        container.start_encoding()
+    except FFmpegError as error:
+        codecs = " and ".join(codec_name(reader.template.codec_context.codec) for reader in readers)
+        raise InvalidInput(
+            f"{container.format.name} cannot hold {codecs}: {reason(error)}",
+            field="output",
+            value=container.format.name,
+        ) from error
 
 
 def _decoded_at(unit: AccessUnit) -> Fraction:
@@ -272,7 +286,7 @@ class _Opened:
 
     def _unit(self, packet: Packet, pts: Fraction, dts: Fraction | None) -> AccessUnit:
         duration = self._track.step or Fraction(packet.duration or 0) * packet.time_base
-        return AccessUnit(self._number, packet, pts, dts, duration, presented=True)
+        return AccessUnit(self._number, packet, pts, dts, duration, shown=pts)
 
     def _expected(self) -> int | None:
         if self._container.format.name != "mpegts":
@@ -352,7 +366,7 @@ class _TrackWriter:
         self._start = from_ns(start_ns)
         self._time_base = reader.time_base
         self._last_dts: int | None = None
-        name = reader.template.codec_context.name
+        name = codec_name(reader.template.codec_context.codec)
         try:
             self._stream = container.add_stream_from_template(reader.template)
         except (ValueError, FFmpegError) as error:

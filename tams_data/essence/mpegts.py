@@ -151,5 +151,5 @@ class ObjectWriter:
         self._keys += unit.is_key
         self._earliest = min(self._earliest, unit.pts)
         self._latest_end = max(self._latest_end, unit.end)
-        if unit.presented:
+        if unit.shown is not None:
             self._samples += self._stream.samples_in(unit.duration)

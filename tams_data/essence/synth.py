@@ -143,9 +143,7 @@ class _Recorder:
         self._video.pix_fmt = "yuv420p"
         context = self._video.codec_context
         context.color_primaries = context.color_trc = context.colorspace = _BT709
-        self._audio: Any = self._container.add_stream("aac", rate=SAMPLE_RATE) if rendition.audio else None
-        if self._audio is not None:
-            self._audio.layout = "stereo"
+        self._audio: Any = self._add_audio() if rendition.audio else None
         self._samples = 0
 
     def __enter__(self) -> _Recorder:
@@ -157,6 +155,11 @@ class _Recorder:
                 self._flush()
         finally:
             self._container.close()
+
+    def _add_audio(self) -> Any:
+        stream = self._container.add_stream("aac", rate=SAMPLE_RATE)
+        stream.layout = "stereo"
+        return stream
 
     def add_picture(self, picture: Plane, number: int) -> None:
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
@@ -302,9 +305,8 @@ def _cached_text(text: str, dot: int) -> Mask:
 
 
 def _planes(data: Plane, width: int, height: int) -> tuple[Plane, Plane, Plane]:
-    quarter = height // 4
-    chroma = height // 2, width // 2
-    first, second = data[height : height + quarter], data[height + quarter :]
+    luma, chroma = width * height, (height // 2, width // 2)
+    first, second = np.split(data.reshape(-1)[luma:], 2)
     return data[:height], first.reshape(chroma), second.reshape(chroma)
 
 

@@ -1,18 +1,19 @@
 """Access units on a flow's timeline: coded pictures and coded audio frames, each with its exact time.
 
-An input has a timeline of its own. The earliest sample it presents is put where the flow is to begin; what the input
-holds but does not present lies before that: an encoder's priming in front of the first sound, the pictures that an
-edit list skips, the leading pictures of an open GOP that nothing comes before.
+An input has a timeline of its own, which is moved as a whole, so that sound and pictures stay together. What the input
+holds but does not present lies before its first sample: an encoder's priming in front of the first sound, the pictures
+that an edit list skips, the leading pictures of an open GOP that nothing comes before.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
+from typing import TypeAlias
 
 from av.container import InputContainer
 
@@ -29,8 +30,8 @@ _PARSED = Fraction(1, 10_000)
 class AccessUnit:
     """One coded picture, or one coded audio frame. Times are seconds on the flow's timeline.
 
-    `presented` is False for what decoders need, or used to need, and nobody sees or hears. `dts` is None where the
-    input does not say.
+    `shown` is where its presentation begins: later than `pts` for sound of which the first part is priming, and None
+    for what decoders need, or used to need, and nobody sees or hears. `dts` is None where the input does not say.
     """
 
     stream: int
@@ -38,7 +39,7 @@ class AccessUnit:
     pts: Fraction
     dts: Fraction | None
     duration: Fraction
-    presented: bool
+    shown: Fraction | None
 
     @property
     def end(self) -> Fraction:
@@ -86,16 +87,21 @@ def grid_for(time_base: Fraction, step: Fraction | None) -> Grid | None:
     return Grid(step, tolerance=time_base + _PARSED)
 
 
-class Run:
-    """The opened inputs of one run: streams on one timeline, which begins at `start` on the flow's timeline.
+Place: TypeAlias = Callable[[Sequence[Fraction]], Fraction]
 
-    A context manager. `UnreadableMedia` when an input cannot be opened, or holds other streams than `streams` says.
+
+class Run:
+    """The opened inputs of one run: streams on one timeline.
+
+    `place` is given the time of the first sample of each stream, in seconds on that timeline, and says how much later
+    it is to be on the flow's. A context manager. `UnreadableMedia` when an input cannot be opened, or holds other
+    streams than `streams` says.
     """
 
-    def __init__(self, inputs: Sequence[Input], streams: Sequence[EssenceStream], start: Fraction) -> None:
+    def __init__(self, inputs: Sequence[Input], streams: Sequence[EssenceStream], place: Place) -> None:
         self._inputs = inputs
         self._streams = streams
-        self._start = start
+        self._place = place
         self._stack = ExitStack()
         self._containers: list[InputContainer] = []
         self.templates: list[AvStream] = []
@@ -114,7 +120,7 @@ class Run:
 
     def units(self) -> Iterator[AccessUnit]:
         """Yield the access units of all streams, interleaved as they are stored; errors as in `read_packets`."""
-        offset = self._start - min(map(_first_time, self.templates))
+        offset = self._place([_first_time(template) for template in self.templates])
         readers = {(s.input, s.av_index): self._reader(s, offset) for s in self._streams}
         for number, packet in self._packets():
             reader = readers.get((number, packet.stream.index))
@@ -172,7 +178,7 @@ class _StreamReader:
     def unit(self, packet: Packet) -> AccessUnit:
         pts, dts = self._clock.times(packet)
         duration = self._stream.step or (packet.duration or 0) * packet.time_base
-        # FFmpeg's start time of a stream leaves out priming and what an edit list skips. The comparison is as coarse
-        # as the clock: an exact time may lie a little before the rounded first one.
-        presented = not packet.is_discard and pts > self._first - duration / 2
-        return AccessUnit(self._stream.index, packet, pts, dts, duration, presented)
+        # FFmpeg's start time of a stream leaves out priming and what an edit list skips. It is as coarse as the clock.
+        hidden = packet.is_discard or pts + duration - self._first <= packet.time_base
+        shown = None if hidden else max(pts, self._first)
+        return AccessUnit(self._stream.index, packet, pts, dts, duration, shown)

@@ -17,7 +17,6 @@ from tams_data.queries import objects as object_queries
 from tams_data.store import segments, timelines
 from tams_data.store.reading import flow_row, flow_rows, source_row
 from tams_data.store.segments import Orphan
-from tams_data.timerange import TimeRange
 
 _AS_GIVEN = (
     "id",
@@ -195,7 +194,7 @@ def delete(transaction: Transaction, request: DeleteFlow) -> list[Orphan]:
     flow = flow_row(transaction, request.flow_id)
     if flow["read_only"]:
         raise FlowReadOnly(f"flow {request.flow_id} is read-only")
-    orphans = segments.remove(transaction, flow["id"], TimeRange.eternity())
+    orphans = segments.remove_all(transaction, flow["id"])
     orphans += _release_allocations(transaction, flow["id"])
     _leave_collections(transaction, flow["id"], request.now_ns)
     transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))

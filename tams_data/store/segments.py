@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines.base import Transaction
@@ -160,6 +162,7 @@ def _intervals(requests: Sequence[AddSegments], flow_id: str) -> list[tuple[int,
         for request in requests
         if request.flow_id == flow_id
         for segment in request.segments
+        if segment.timerange.length_ns  # one without two ends is refused, and would have all of the flow read
     ]
 
 
@@ -209,17 +212,25 @@ def delete(transaction: Transaction, request: DeleteSegments) -> list[Orphan]:
     keys = _object_key(transaction, request)
     if keys is None or request.timerange.is_never:
         return []
-    orphans = remove(transaction, request.flow_id, request.timerange, keys)
+    found = _inside(transaction, request.flow_id, request.timerange, keys)
+    if not found.num_rows:
+        return []
+    orphans = _remove(transaction, found)
     timelines.recount(transaction, request.flow_id, request.now_ns)
     return orphans
 
 
-def remove(
-    transaction: Transaction, flow_id: str, timerange: TimeRange, object_key: dict[str, int] | None = None
-) -> list[Orphan]:
-    """Delete the segments inside `timerange`, and every object nothing refers to then; the timeline is not touched."""
+def remove_all(transaction: Transaction, flow_id: str) -> list[Orphan]:
+    """Delete the segments of a flow, and every object nothing refers to then; the timeline is not touched."""
+    return _remove(transaction, _inside(transaction, flow_id, TimeRange.eternity(), {}))
+
+
+def _inside(transaction: Transaction, flow_id: str, timerange: TimeRange, object_key: Mapping[str, int]) -> pa.Table:
     window = {"flow_id": flow_id, "start_ns": timerange.start_ns, "end_ns": timerange.end_ns}
-    found = transaction.read(queries.covered_by, {**window, **(object_key or {})})
+    return transaction.read(queries.covered_by, {**window, **object_key})
+
+
+def _remove(transaction: Transaction, found: pa.Table) -> list[Orphan]:
     transaction.delete(schema.SEGMENTS, found.select(list(schema.SEGMENTS.key)))
     return _remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())))
 

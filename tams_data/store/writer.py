@@ -62,6 +62,7 @@ class Writer:
         self._most = most
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()  # nothing is queued behind the end of the queue, where nobody would answer it
         self._thread = threading.Thread(target=self._run, name="tams-writer", daemon=True)
         self._thread.start()
 
@@ -71,17 +72,19 @@ class Writer:
         :raise TamsDataError: the command's own verdict; it has written nothing.
         :raise StoreUnavailable: the writer is closed, or the engine cannot write now.
         """
-        if self._closed:
-            raise StoreUnavailable("the store is closing")
         queued = _Queued(handler, argument, Future())
-        self._queue.put(queued)
+        with self._closing:
+            if self._closed:
+                raise StoreUnavailable("the store is closing")
+            self._queue.put(queued)
         result: R = queued.outcome.result()
         return result
 
     def close(self) -> None:
         """Commit what is queued, then stop."""
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:

@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tams_data.client import TamsClient
+from tams_data.client import Allocation, TamsClient
 from tams_data.errors import RequestFailed, UnreadableMedia
 from tams_data.essence import DEFAULT_LENGTH_NS, BitRates, EssenceStream, Media, MediaObject, cut, open_media
 from tams_data.essence.codecs import MULTI_FORMAT
@@ -26,7 +26,7 @@ from tams_data.timerange import TimeRange
 from tams_data.transfer.ids import derived_id
 
 _BATCH = 4
-_ATTEMPTS = 3
+_ATTEMPTS = 8
 # A service manages these itself, and what it says of them is no news to it.
 _MANAGED = ("created", "created_by", "metadata_updated", "segments_updated", "updated_by", "metadata_version")
 _DERIVED = ("collected_by", "timerange")
@@ -185,11 +185,11 @@ def _update(client: TamsClient, flow_id: str, **changes: object) -> None:
 
 @dataclass(slots=True)
 class _Waiting:
-    """An object on its way: `uploaded` gives its segment, or None when that is registered already."""
+    """An object on its way: `uploaded` gives its segment."""
 
     flow_id: str
     object: MediaObject
-    uploaded: Future[dict[str, Any] | None]
+    uploaded: Future[dict[str, Any]]
 
 
 class _Transfer:
@@ -244,8 +244,7 @@ class _Transfer:
             arrived = self._waiting.popleft()
             arrived.object.body.close()
             self._count(arrived.object, skipped=False)
-            if segment is not None:
-                self._batches[arrived.flow_id].append(segment)
+            self._batches[arrived.flow_id].append(segment)
             if len(self._batches[arrived.flow_id]) >= _BATCH:
                 self._register(arrived.flow_id)
 
@@ -262,23 +261,26 @@ class _Transfer:
         if batch:
             _registered(self._client, flow_id, batch)
 
-    def _upload(self, flow_id: str, media_object: MediaObject) -> dict[str, Any] | None:
-        """Upload an object under its own id, or the next one if that was allocated by an ingest that was killed."""
-        for attempt in range(_ATTEMPTS):
-            object_id = derived_id(flow_id, media_object.timerange.start_ns, attempt)
-            segment = media_object.segment(object_id)
+    def _upload(self, flow_id: str, media_object: MediaObject) -> dict[str, Any]:
+        """Upload an object; return its segment."""
+        allocation = self._allocate(flow_id, media_object.timerange.start_ns)
+        self._client.upload(allocation, media_object.body, media_object.size)
+        return media_object.segment(allocation.object_id)
+
+    def _allocate(self, flow_id: str, start_ns: int) -> Allocation:
+        """Allocate the object's own id, or the next one if an ingest that was killed has taken that.
+
+        Whether the bytes came under an id that is taken, and all of them, nobody can say (TAMS 8.2 has no way to ask
+        for an object without a segment). So it is left to the service to collect.
+        """
+        attempt = 0
+        while True:
             try:
-                (allocation,) = self._client.allocate(flow_id, [object_id])
+                return self._client.allocate(flow_id, [derived_id(flow_id, start_ns, attempt)])[0]
             except RequestFailed as error:
-                if error.status != 400 or attempt == _ATTEMPTS - 1:
+                attempt += 1
+                if error.status != 400 or attempt == _ATTEMPTS:
                     raise
-                # The id is taken. If its bytes had come, all it lacks is the segment.
-                if not self._client.register(flow_id, [segment]):
-                    return None
-                continue
-            self._client.upload(allocation, media_object.body, media_object.size)
-            return segment
-        raise RequestFailed(f"no free id for the object at {media_object.timerange} of flow {flow_id}")
 
     def _give_up(self) -> None:
         """After an error: let go of what is on its way."""

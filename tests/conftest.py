@@ -1,0 +1,83 @@
+"""What tests of every part may ask for: a store, a client of its API, and the service as a process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tams_data import media
+from tams_data.engines.base import Database
+from tams_data.engines.duckdb import DuckDB
+from tams_data.settings import Settings
+from tams_data.store.store import Store
+from tests.api.client import CheckedClient, client_of
+from tests.api.process import Service
+
+ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None)}
+"""An empty database of each engine."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_the_tests() -> Iterator[None]:
+    """Tests see the defaults, whatever is set where they run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("TAMS_"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The defaults, with a data folder of the test's own."""
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> Settings:
+    """The defaults, with a data folder in `folder`."""
+    return Settings(data_dir=folder / "data", _env_file=None)
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty database, on each engine. Whoever opens a store on it closes both."""
+    return ENGINES[request.param]()
+
+
+@pytest.fixture
+def store(database: Database, settings: Settings) -> Iterator[Store]:
+    """An empty store, on each engine, whose media are in the test's data folder."""
+    opened = Store(database, {one.backend.id: one for one in media.connect(settings)})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(store: Store, settings: Settings) -> CheckedClient:
+    """A client of the API over `store`; every answer it gets is checked."""
+    return client_of(store, settings)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def shared_client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckedClient]:
+    """A client of a store that the tests of a module share: for those that put it together once and then only read."""
+    settings = settings_in(tmp_path_factory.mktemp("shared"))
+    opened = Store(ENGINES[request.param](), {one.backend.id: one for one in media.connect(settings)})
+    yield client_of(opened, settings)
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service as a process, empty when the first test of a module asks for it."""
+    with Service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service_url(service: Service) -> str:
+    """Where `service` answers."""
+    return service.url

@@ -1,0 +1,144 @@
+"""Each query gives an analyst, who has plain values and Ibis, the rows that it gives the API, compiled and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+
+from tams_data.queries import flows, objects, segments, sources
+from tams_data.schema import id_hash, tag_term
+from tams_data.timerange import MAX_NS
+from tests.tams_data.builders import AUDIO, MULTI, VIDEO, Commands, flow, fragmented_flow, segment, uncontrolled
+
+A, B, C, M = "flow-a", "flow-b", "flow-c", "flow-m"
+OF_A = {"flow_id": A}
+WINDOW = {**OF_A, "start_ns": 5, "end_ns": 35}
+HASHES = pa.table({"id_hash": pa.array([id_hash(one) for one in ("o1", "o2", "spare", "none")], pa.int64())})
+NEWS, LIVE, SITE = tag_term("genre", "news"), tag_term("genre", "live"), tag_term("site")
+COLUMNS = {
+    "source_id": "source-a",
+    "format": VIDEO,
+    "codec": "video/h264",
+    "label": "A",
+    "status": "ingesting",
+    "frame_width": 1920,
+    "frame_height": 1080,
+}
+
+CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
+    *((segments.page, values, {"limit": 2, "reverse": back}) for values in (OF_A | WINDOW,) for back in (False, True)),
+    (segments.page, {**WINDOW, "object_key": 1}, {"limit": 9}),
+    (segments.placed, WINDOW, {}),
+    (segments.extent, WINDOW, {}),
+    (segments.extent, {**WINDOW, "start_ns": 1000, "end_ns": MAX_NS}, {}),
+    (segments.covered_by, WINDOW, {}),
+    (segments.covered_by, {**WINDOW, "object_key": 2}, {}),
+    (segments.timeline, OF_A, {}),
+    (segments.timeline, {"flow_id": M}, {}),
+    (segments.object_keys, {"keys": [1, 2, 3, 99]}, {}),
+    *((flows.page, {}, {"limit": 9, "sort_by": by, "reverse": back}) for by in flows.ORDERS for back in (False, True)),
+    (flows.page, {"after": (1, "", "")}, {"limit": 9, "sort_by": "label"}),
+    (flows.page, {"after": (2**62, "x")}, {"limit": 2}),
+    (flows.page, {"any_tags": ((NEWS, LIVE), (SITE,)), "no_tags": (LIVE,)}, {"limit": 9}),
+    (flows.page, {"start_ns": 5, "end_ns": 6}, {"limit": 9}),
+    (flows.page, {}, {"limit": 9, "without_content": True}),
+    (flows.page, {}, {"limit": 9, "init_segments": True}),
+    (flows.page, {"collected_by": [M, "none"]}, {"limit": 9}),
+    (flows.page, {}, {"limit": 9, "top_level": True}),
+    *((flows.page, {name: value}, {"limit": 9}) for name, value in COLUMNS.items()),
+    (flows.by_id, {"ids": [A, M, "none"]}, {}),
+    (flows.for_writing, {"ids": [A, C, "none"]}, {}),
+    (flows.of_source, {"source_id": "source-a"}, {"limit": 3}),
+    (flows.members, {"ids": [M, A]}, {}),
+    (flows.collecting, {"ids": [A, B]}, {}),
+    *(
+        (sources.page, {}, {"limit": 9, "sort_by": by, "reverse": back})
+        for by in sources.ORDERS
+        for back in (False, True)
+    ),
+    (sources.page, {"label": "A", "format": VIDEO, "any_tags": ((NEWS,),)}, {"limit": 9}),
+    (sources.page, {"collected_by": ["source-m"]}, {"limit": 9}),
+    (sources.page, {}, {"limit": 9, "top_level": True}),
+    (sources.by_id, {"ids": ["source-a", "none"]}, {}),
+    (sources.collections, {}, {}),
+    (sources.members, {"ids": ["source-m"]}, {}),
+    (sources.collecting, {"ids": ["source-a", "source-b"]}, {}),
+    (objects.keys_by_hash, {"hashes": HASHES}, {}),
+    (objects.by_key, {"keys": [1, 2, 3]}, {}),
+    (objects.shown, {"keys": [1, 2, 3]}, {}),
+    (objects.instances, {"keys": [1, 2, 3]}, {}),
+    (objects.allocated, {"hashes": HASHES}, {}),
+    (objects.allocated, {"hashes": [id_hash("o1"), id_hash("spare")]}, {}),
+    (objects.allocated_for, OF_A, {}),
+    (objects.needing_init, {"keys": list(range(10))}, {}),
+    *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
+    (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
+    (objects.last_key, {}, {}),
+]
+
+
+IN_ORDER = {
+    *(segments.page, flows.page, sources.page, objects.referring_flows),
+    *(flows.members, flows.collecting, sources.members, sources.collecting),
+}
+
+
+@pytest.fixture
+def filled(database):
+    """Four flows: a of two objects, b of one of them and one elsewhere, c with initialisation, m that collects."""
+    commands = Commands(database)
+    essence = {"frame_width": 1920, "frame_height": 1080}
+    of_a = {"status": "ingesting", "tags": {"genre": ["news"], "site": "x"}, "essence_parameters": essence}
+    commands.put_flow(flow(id=A, source_id="source-a", label="A", **of_a))
+    commands.put_flow(flow(id=B, source_id="source-b", format=AUDIO, tags={"genre": "live"}))
+    commands.put_flow(fragmented_flow(id=C, source_id="source-c", label=""))
+    members = [{"id": B, "role": "audio"}, {"id": A}]
+    commands.put_flow({"id": M, "source_id": "source-m", "format": MULTI, "flow_collection": members})
+    commands.allocate(A, "o1", "o2", "spare")
+    commands.allocate(C, "init", "o3")
+    commands.record_upload("o1", 1000)
+    added = [
+        *commands.add(A, segment("o1", 0, 10), segment("o2", 10, 20), segment("o1", 30, 35, ts_offset_ns=30)),
+        *commands.add(B, segment("o1", 0, 10), uncontrolled("o4", 10, 20)),
+        *commands.add(C, segment("o3", 0, 10, init_object_id="init")),
+    ]
+    assert added == [None] * 6
+    return database
+
+
+def plain(value: object) -> object:
+    """A value as an analyst gives it: tables are in memory."""
+    return ibis.memtable(value) if isinstance(value, pa.Table) else value
+
+
+def test_plain_values_give_the_rows_that_bound_ones_give(filled, subtests):
+    tables = filled.ibis().tables
+    for query, values, options in CASES:
+        with subtests.test(query=f"{query.__module__}.{query.__name__}", values=values, options=options):
+            bound = filled.read(query, values, **options)
+            expression = query(tables, **{name: plain(value) for name, value in values.items()}, **options)
+            analyst = expression.to_pyarrow()
+            assert bound.schema.names == analyst.schema.names
+            rows, others = bound.to_pylist(), analyst.to_pylist()
+            if query in IN_ORDER:
+                assert rows == others
+            else:
+                assert sorted(rows, key=repr) == sorted(others, key=repr)
+            assert rows, "a case that finds nothing compares nothing"
+
+
+def test_every_query_is_among_the_cases():
+    """A query is a public function of one of the modules whose first parameter is `tables`."""
+    there = {
+        function
+        for module in (segments, flows, sources, objects)
+        for function in vars(module).values()
+        if callable(function) and getattr(function, "__module__", None) == module.__name__
+        if not function.__name__.startswith("_") and function.__code__.co_varnames[:1] == ("tables",)
+    }
+    assert there == {query for query, _, _ in CASES}

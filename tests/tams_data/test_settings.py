@@ -1,0 +1,104 @@
+"""Settings come from the environment and `.env`, and one that cannot be used stops the start with its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tams_data.errors import InvalidSetting
+from tams_data.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder without `.env` and an environment without `TAMS_*`."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("TAMS_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described(name):
+    assert Settings.model_fields[name].description
+
+
+def test_without_any_variable_the_defaults_hold():
+    settings = Settings.load()
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8000, Path(".data"))
+
+
+def test_a_variable_is_read(monkeypatch):
+    monkeypatch.setenv("TAMS_PORT", "8001")
+    assert Settings.load().port == 8001
+
+
+def test_the_file_is_read_and_what_it_holds_for_others_is_passed_over(tmp_path):
+    (tmp_path / ".env").write_text("TAMS_PORT=8002\nTAMS_UNKNOWN=1\nOTHER=2\n")
+    assert Settings.load().port == 8002
+
+
+def test_a_variable_comes_before_the_file_and_what_is_given_before_both(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("TAMS_PORT=8002\nTAMS_THREADS=7\nTAMS_HOST=0.0.0.0\n")
+    monkeypatch.setenv("TAMS_PORT", "8001")
+    monkeypatch.setenv("TAMS_THREADS", "8")
+    settings = Settings.load(port=8003)
+    assert (settings.port, settings.threads, settings.host) == (8003, 8, "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("PORT", "0", id="no-port"),
+        pytest.param("PORT", "65536", id="above-all-ports"),
+        pytest.param("PORT", "http", id="a-word-for-a-number"),
+        pytest.param("PAGE_LIMIT", "0", id="pages-without-items"),
+        pytest.param("URL_TIMEOUT", "29", id="below-the-least"),
+        pytest.param("DEMO", "perhaps", id="neither-true-nor-false"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_its_variable(monkeypatch, name, value):
+    monkeypatch.setenv(f"TAMS_{name}", value)
+    with pytest.raises(InvalidSetting, match=f"^TAMS_{name}='{value}': "):
+        Settings.load()
+
+
+def test_urls_may_not_outlive_what_they_are_for():
+    with pytest.raises(InvalidSetting, match=r"^TAMS_URL_TIMEOUT=301 is above TAMS_OBJECT_TIMEOUT=300$"):
+        Settings.load(url_timeout=301, object_timeout=300)
+    assert Settings.load(url_timeout=300, object_timeout=300).url_timeout == 300
+
+
+def test_settings_are_read_once_and_stay():
+    settings = Settings.load()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, "duckdb:///.data/tams.duckdb", id="in-the-data-folder"),
+        pytest.param({"data_dir": "/srv/tams"}, "duckdb:////srv/tams/tams.duckdb", id="in-a-folder-from-the-root"),
+        pytest.param({"database_url": "duckdb://", "data_dir": "/srv"}, "duckdb://", id="where-it-is-said-to-be"),
+    ],
+)
+def test_the_database_is_in_the_data_folder_unless_said_otherwise(given, expected):
+    assert Settings.load(**given).database == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        pytest.param("127.0.0.1", "http://localhost:8000", id="this-machine"),
+        pytest.param("0.0.0.0", "http://localhost:8000", id="every-address"),
+        pytest.param("::", "http://localhost:8000", id="every-address-of-ipv6"),
+        pytest.param("192.0.2.7", "http://192.0.2.7:8000", id="one-address"),
+        pytest.param("::1", "http://[::1]:8000", id="one-address-of-ipv6"),
+    ],
+)
+def test_the_url_is_one_that_a_browser_here_can_open(host, url):
+    assert Settings.load(host=host).url == url
