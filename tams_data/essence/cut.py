@@ -43,10 +43,15 @@ def cut(media: Media, *, start_ns: int = 0, length_ns: int = DEFAULT_LENGTH_NS) 
     A run after a discontinuity follows the one before as closely as no stream overlaps. The caller closes the `body` of
     every object.
 
-    `InvalidInput` before anything is read when a stream cannot be carried in MPEG-TS. `UnreadableMedia` where the
-    media breaks off: the objects that were whole have been yielded, and the one that was not never is.
+    `InvalidInput` from the call itself, before anything is read, when a stream cannot be carried in MPEG-TS.
+    `UnreadableMedia` where the media breaks off: the objects that were whole have been yielded, and the one that was
+    not never is.
     """
     _refuse_uncarried(media.streams)
+    return _cut(media, start_ns, length_ns)
+
+
+def _cut(media: Media, start_ns: int, length_ns: int) -> Iterator[MediaObject]:
     leading, start = _leading(media.streams), from_ns(start_ns)
 
     def place_first(firsts: Sequence[Fraction]) -> Fraction:

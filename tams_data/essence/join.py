@@ -274,7 +274,7 @@ class _Opened:
 
     def units(self) -> list[AccessUnit]:
         """Return all access units of the object, on the flow's timeline."""
-        clock = Clock(from_ns(self.piece.ts_offset_ns), grid=self._grid, expected=self._expected())
+        clock = Clock(self._name, from_ns(self.piece.ts_offset_ns), grid=self._grid, expected=self._expected())
         with readable(self._name):
             packets = [packet for packet in self._container.demux(self.stream) if packet.size]
         return [self._unit(packet, *clock.times(packet)) for packet in packets]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tams_data.essence import hls
 from tams_data.essence.describe import EssenceStream, describe_inputs
-from tams_data.essence.inputs import FileInput, Input, fingerprint
+from tams_data.essence.inputs import FileInput, Input, fingerprint, is_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Media:
     streams: tuple[EssenceStream, ...]
     notices: tuple[str, ...]
     duration_ns: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The name of the file or playlist, without where it lies and what kind it is."""
+        return Path(urlsplit(self.name).path if is_url(self.name) else self.name).stem
 
     def fingerprint(self) -> str:
         """Return a text that is the same for the same media, wherever it lies; local files are read through.

@@ -18,6 +18,7 @@ from typing import TypeAlias
 from av.container import InputContainer
 
 from tams_data.errors import UnreadableMedia
+from tams_data.essence.codecs import codec_name
 from tams_data.essence.describe import AvStream, EssenceStream, usable_streams
 from tams_data.essence.inputs import Input, Packet, read_packets, readable
 from tams_data.essence.timing import Grid, nearest_rollover
@@ -56,10 +57,12 @@ class AccessUnit:
 class Clock:
     """Tells the times of a stream's packets, `offset` seconds later than the stream does.
 
-    `expected` is a tick near the first time stamp, for a stream whose time stamps say only their low 33 bits.
+    `expected` is a tick near the first time stamp, for a stream whose time stamps say only their low 33 bits. `name` is
+    what messages call the stream.
     """
 
-    def __init__(self, offset: Fraction, *, grid: Grid | None, expected: int | None = None) -> None:
+    def __init__(self, name: str, offset: Fraction, *, grid: Grid | None, expected: int | None = None) -> None:
+        self._name = name
         self._offset = offset
         self._grid = grid
         self._expected = expected
@@ -67,7 +70,7 @@ class Clock:
     def times(self, packet: Packet) -> tuple[Fraction, Fraction | None]:
         """Return presentation and decoding time. `UnreadableMedia` without a presentation time."""
         if packet.pts is None:
-            raise UnreadableMedia(f"stream {packet.stream.index}: no presentation time; put it in a container first")
+            raise UnreadableMedia(f"{self._name}: a packet without a presentation time; put it in a container first")
         pts = self._time(packet.pts, packet.time_base)
         dts = None if packet.dts is None else self._time(packet.dts, packet.time_base)
         if self._grid is None:
@@ -131,15 +134,16 @@ class Run:
         av_stream = self.templates[stream.index]
         rolls_over = self._containers[stream.input].format.name == "mpegts"
         expected = av_stream.start_time if rolls_over else None
-        clock = Clock(offset, grid=grid_for(av_stream.time_base, stream.step), expected=expected)
+        name = f"{self._inputs[stream.input].name}: {stream.kind}"
+        clock = Clock(name, offset, grid=grid_for(av_stream.time_base, stream.step), expected=expected)
         return _StreamReader(stream, clock, _first_time(av_stream) + offset)
 
     def _template(self, stream: EssenceStream) -> AvStream:
         source, container = self._inputs[stream.input], self._containers[stream.input]
         for candidate in usable_streams(container):
-            if candidate.index == stream.av_index and candidate.type == stream.kind:
+            if candidate.index == stream.av_index and codec_name(candidate.codec_context.codec) == stream.codec:
                 return candidate
-        raise UnreadableMedia(f"{source.name}: no {stream.kind} in stream {stream.av_index}, as there was at the start")
+        raise UnreadableMedia(f"{source.name}: stream {stream.av_index} is not {stream.codec}, as it was at the start")
 
     def _packets(self) -> Iterator[tuple[int, Packet]]:
         """Yield packets with the number of their input. Several inputs are read side by side, as their times go."""

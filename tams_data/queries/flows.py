@@ -9,16 +9,10 @@ import ibis.expr.types as ir
 from tams_data import timerange
 from tams_data.engines.base import Tables
 from tams_data.queries import tags
-from tams_data.queries.paging import Bound, SortKey
+from tams_data.queries.paging import Bound, orders
 from tams_data.queries.paging import page as page_of
 
-_ID = SortKey(lambda t: t.id)
-ORDERS = {
-    "created": (SortKey(lambda t: t.created_ns, descending=True), _ID),
-    "metadata_updated": (SortKey(lambda t: t.metadata_updated_ns, descending=True), _ID),
-    # A flow without a label comes after those with one, by its id.
-    "label": (SortKey(lambda t: t.label.isnull().cast("int64")), SortKey(lambda t: t.label.fill_null("")), _ID),
-}
+ORDERS = orders("created", "metadata_updated")
 """What a list of flows can be sorted by (TAMS 8.2, GET flows, `sort_by`)."""
 
 EQUALS = ("source_id", "format", "codec", "profile_id", "label", "status", "frame_width", "frame_height")

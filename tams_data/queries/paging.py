@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
+from operator import and_, itemgetter, or_
 from typing import TypeAlias
 
 import ibis
@@ -20,6 +20,17 @@ class SortKey:
 
     value: Callable[[ir.Table], ir.Value]
     descending: bool = False
+
+
+def orders(*times: str) -> dict[str, tuple[SortKey, ...]]:
+    """What resources can be sorted by, each order by its name: `times` most recent first, and `label`.
+
+    TAMS 8.2, `sort_by`: ties, and what has no label, are sorted by id; what has no label comes last.
+    """
+    by_id = SortKey(lambda t: t.id)
+    unlabelled, label = SortKey(lambda t: t.label.isnull().cast("int64")), SortKey(lambda t: t.label.fill_null(""))
+    by_time = {time: (SortKey(itemgetter(f"{time}_ns"), descending=True), by_id) for time in times}
+    return {**by_time, "label": (unlabelled, label, by_id)}
 
 
 def page(

@@ -8,16 +8,10 @@ import ibis.expr.types as ir
 
 from tams_data.engines.base import Tables
 from tams_data.queries import tags
-from tams_data.queries.paging import Bound, SortKey
+from tams_data.queries.paging import Bound, orders
 from tams_data.queries.paging import page as page_of
 
-_ID = SortKey(lambda t: t.id)
-ORDERS = {
-    "created": (SortKey(lambda t: t.created_ns, descending=True), _ID),
-    "updated": (SortKey(lambda t: t.updated_ns, descending=True), _ID),
-    # A source without a label comes after those with one, by its id.
-    "label": (SortKey(lambda t: t.label.isnull().cast("int64")), SortKey(lambda t: t.label.fill_null("")), _ID),
-}
+ORDERS = orders("created", "updated")
 """What a list of sources can be sorted by (TAMS 8.2, GET sources, `sort_by`)."""
 
 EQUALS = ("label", "format")

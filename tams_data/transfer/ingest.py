@@ -94,11 +94,12 @@ def ingest(
     started_ns = time.monotonic_ns()
     media = open_media(location)
     plan = plan or IngestPlan()
+    objects = cut(media, start_ns=plan.start_ns, length_ns=plan.length_ns)
     flows = _Flows(media, plan)
     flows.create(client)
     report = IngestReport(flows.ids, flows.multi_id, list(media.notices))
     try:
-        _Transfer(client, flows, report, progress or (lambda _: None)).run()
+        _Transfer(client, flows, report, progress or (lambda _: None)).run(objects)
     except UnreadableMedia as error:
         flows.close(client)
         raise UnreadableMedia(f"{error}; the {report.objects} objects before that are in the store") from error
@@ -116,7 +117,7 @@ class _Flows:
     def __init__(self, media: Media, plan: IngestPlan) -> None:
         self.media, self.plan = media, plan
         self._origin = derived_id("ingest", plan.identity or media.fingerprint(), plan.start_ns)
-        self._label = plan.label or Path(media.name).stem
+        self._label = plan.label or media.title
         self.ids = [self._flow_id(stream.index) for stream in media.streams]
         self.multi_id = self._flow_id("multi") if len(self.ids) > 1 else None
         self.rates = [BitRates(plan.length_ns) for _ in self.ids]
@@ -198,21 +199,22 @@ class _Transfer:
     def __init__(self, client: TamsClient, flows: _Flows, report: IngestReport, progress: OnProgress) -> None:
         self._client, self._flows, self._report, self._progress = client, flows, report, progress
         self._media, self._plan = flows.media, flows.plan
+        self._done_ns = 0
         self._waiting: deque[_Waiting] = deque()
         self._batches: dict[str, list[dict[str, Any]]] = {flow_id: [] for flow_id in flows.ids}
         self._there = {flow_id: _starts(client, flow_id) for flow_id in flows.ids}
 
-    def run(self) -> None:
+    def run(self, objects: Iterator[MediaObject]) -> None:
         """Bring all objects into the store; if the media breaks off, those that were whole before."""
         with ThreadPoolExecutor(self._plan.uploads, "tams-upload") as pool:
             try:
-                self._take_all(pool)
+                self._take_all(objects, pool)
             finally:
                 self._give_up()
 
-    def _take_all(self, pool: ThreadPoolExecutor) -> None:
+    def _take_all(self, objects: Iterator[MediaObject], pool: ThreadPoolExecutor) -> None:
         try:
-            for media_object in cut(self._media, start_ns=self._plan.start_ns, length_ns=self._plan.length_ns):
+            for media_object in objects:
                 self._take(media_object, pool)
         except UnreadableMedia:
             self._finish()
@@ -253,8 +255,8 @@ class _Transfer:
         report.objects += 1
         report.skipped += skipped
         report.uploaded_bytes += 0 if skipped else media_object.size
-        done_ns = media_object.timerange.end_ns - self._plan.start_ns
-        self._progress(Progress(done_ns, self._media.duration_ns, report.objects, report.uploaded_bytes))
+        self._done_ns = max(self._done_ns, media_object.timerange.end_ns - self._plan.start_ns)
+        self._progress(Progress(self._done_ns, self._media.duration_ns, report.objects, report.uploaded_bytes))
 
     def _register(self, flow_id: str) -> None:
         batch, self._batches[flow_id] = self._batches[flow_id], []
