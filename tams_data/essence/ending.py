@@ -82,7 +82,7 @@ def _starts_packet(file: BinaryIO, number: int, size: int) -> bool:
 def _boxes_problem(file: BinaryIO) -> str | None:
     end = _size(file)
     for kind, start, box_end in _boxes(file, end):
-        if not kind.isalnum() and kind.strip() not in (b"uuid", b"free"):
+        if not kind.isalnum():
             return f"no box at byte {start}; the file ends in something else"
         if box_end > end:
             return f"box {kind.decode()!r} at byte {start} lacks its last {box_end - end} bytes; the file was cut short"

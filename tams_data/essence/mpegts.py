@@ -7,6 +7,7 @@ on from object to object, and `media_object_ts + ts_offset = segment_ts` holds t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from tempfile import SpooledTemporaryFile
@@ -93,12 +94,13 @@ class ObjectWriter:
     def add(self, group: Group) -> None:
         """Write a group. `UnreadableMedia` when FFmpeg refuses a packet, as it does one that is not what it claims."""
         for unit in group.units:
+            packet = self._packet(unit)
+            self._count(unit)  # before the packet is given away
             try:
-                self._container.mux_one(self._packet(unit))
+                self._container.mux_one(packet)
             except FFmpegError as error:
                 at = format_timestamp(to_ns(unit.pts))
                 raise UnreadableMedia(f"{self._name}: {self._stream.kind} at {at}: {reason(error)}") from error
-            self._count(unit)
         self._last, self._end = group.last, group.end
 
     def close(self, end: Fraction) -> MediaObject:
@@ -122,7 +124,8 @@ class ObjectWriter:
 
     def discard(self) -> None:
         """Give up the object and its temporary file."""
-        self._container.close()
+        with suppress(FFmpegError):  # of an object that FFmpeg refused to complete
+            self._container.close()
         self._body.close()
 
     def _offset_ns(self) -> int:

@@ -91,14 +91,13 @@ def grid_for(time_base: Fraction, step: Fraction | None) -> Grid | None:
 
 
 Place: TypeAlias = Callable[[Sequence[Fraction]], Fraction]
+"""From when each stream begins on its own timeline to how much later that is on the flow's, in seconds."""
 
 
 class Run:
     """The opened inputs of one run: streams on one timeline.
 
-    `place` is given the time of the first sample of each stream, in seconds on that timeline, and says how much later
-    it is to be on the flow's. A context manager. `UnreadableMedia` when an input cannot be opened, or holds other
-    streams than `streams` says.
+    A context manager. `UnreadableMedia` when an input cannot be opened, or holds other streams than `streams` says.
     """
 
     def __init__(self, inputs: Sequence[Input], streams: Sequence[EssenceStream], place: Place) -> None:

@@ -282,3 +282,16 @@ def test_a_cut_that_is_given_up_leaves_no_files_open(tmp_path):
     cutting = cut(open_media(make(tmp_path / "x.mp4")), length_ns=SECOND)
     next(cutting).body.close()
     cutting.close()
+
+
+def test_a_stream_without_times_is_refused(tmp_path, cut_up):
+    """H.264 outside any container: when a picture is shown, only a container says."""
+    with pytest.raises(UnreadableMedia, match=r"x\.h264: video: a packet without a presentation time"):
+        cut_up(make(tmp_path / "x.h264", Recipe(audio=None)))
+
+
+def test_sound_before_the_first_picture_lies_before_the_start(tmp_path, cut_up):
+    """What MPEG-TS begins with: sound with its priming, which only other containers can hide."""
+    video, audio = cut_up(make(tmp_path / "x.ts"), start_ns=10 * SECOND)
+    assert video[0].timerange.start_ns == 10 * SECOND
+    assert 10 * SECOND - audio[0].timerange.start_ns == 21_333_334

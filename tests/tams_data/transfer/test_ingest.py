@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tams_data.errors import RequestFailed, UnreadableMedia
+from tams_data.errors import InvalidInput, RequestFailed, UnreadableMedia
 from tams_data.timerange import TimeRange
 from tams_data.transfer.ids import derived_id
 from tams_data.transfer.ingest import IngestPlan, ingest
@@ -218,4 +218,11 @@ def test_a_file_that_is_not_there_makes_no_flow(tams, tmp_path):
     before = len(list(tams.flows()))
     with pytest.raises(UnreadableMedia, match="No such file"):
         ingest(tams, tmp_path / "missing.mp4")
+    assert len(list(tams.flows())) == before
+
+
+def test_media_that_mpeg_ts_cannot_carry_makes_no_flow(tams, tmp_path):
+    before = len(list(tams.flows()))
+    with pytest.raises(InvalidInput, match="MPEG-TS cannot carry pcm_s16le"):
+        ingest(tams, make(tmp_path / "x.wav", Recipe(video=None, audio="pcm_s16le")))
     assert len(list(tams.flows())) == before
