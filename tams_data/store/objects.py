@@ -199,10 +199,10 @@ class Registry:
     new_key: Callable[[], int]
     labels: Collection[str]
     now_ns: int
-    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)  # records of objects
     allocated: dict[str, dict[str, Any]] = field(default_factory=dict)
-    new_objects: list[dict[str, Any]] = field(default_factory=list)
-    new_instances: list[dict[str, Any]] = field(default_factory=list)
+    new_objects: list[Any] = field(default_factory=list)
+    new_instances: list[Any] = field(default_factory=list)
     urls: set[tuple[int, str, str]] = field(default_factory=set)  # object key, URL, label
 
     def load(self, reader: Reader, ids: Iterable[str], *, with_urls: Collection[str] = ()) -> None:
@@ -212,13 +212,14 @@ class Registry:
         """
         wanted = set(ids)
         self.allocated = find_allocated(reader, wanted)
-        self.known = find_registered(reader, wanted - self.allocated.keys())
-        if keys := [row["key"] for object_id, row in self.known.items() if object_id in with_urls]:
+        found = find_registered(reader, wanted - self.allocated.keys())
+        self.known = {object_id: schema.OBJECTS.record(**row) for object_id, row in found.items()}
+        if keys := [row.key for object_id, row in self.known.items() if object_id in with_urls]:
             rows = reader.read(queries.instances, {"keys": keys}).to_pylist()
             self.urls = {(row["object_key"], row["url"], row["label"]) for row in rows}
 
-    def use(self, flow: Mapping[str, Any], segment: ObjectUse) -> dict[str, Any]:
-        """The object a segment of `flow` uses, without registering it yet.
+    def use(self, flow: Mapping[str, Any], segment: ObjectUse) -> Any:
+        """The record of the object a segment of `flow` uses, without registering it yet.
 
         :raise ObjectConflict: it may not be used in this way (TAMS 8.2, POST segments).
         """
@@ -231,7 +232,7 @@ class Registry:
         self._check_new(flow, segment)
         return self._new_row(segment.object_id, flow["id"], of=segment, init_key=self._init_key(segment))
 
-    def register(self, flow: Mapping[str, Any], segment: ObjectUse, row: dict[str, Any]) -> None:
+    def register(self, flow: Mapping[str, Any], segment: ObjectUse, row: Any) -> None:
         """Take a row that `use` gave into the store, and its initialisation object, unless they are there."""
         if segment.init_object_id is not None and segment.init_object_id not in self.known:
             self._add(self._new_row(segment.init_object_id, flow["id"], of=None, init_key=None), ())
@@ -240,52 +241,57 @@ class Registry:
 
     def write(self, transaction: Transaction) -> None:
         """Write what was registered."""
-        transaction.insert(schema.OBJECTS, schema.OBJECTS.rows(self.new_objects))
-        transaction.insert(schema.OBJECT_INSTANCES, schema.OBJECT_INSTANCES.rows(self.new_instances))
-        claimed = [{"object_key": row["key"]} for row in self.new_objects if row["id"] in self.allocated]
+        transaction.insert(schema.OBJECTS, schema.OBJECTS.records(self.new_objects))
+        transaction.insert(schema.OBJECT_INSTANCES, schema.OBJECT_INSTANCES.records(self.new_instances))
+        claimed = [{"object_key": row.key} for row in self.new_objects if row.id in self.allocated]
         transaction.delete(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.keys(claimed))
 
-    def _new_row(self, object_id: str, flow_id: str, *, of: ObjectUse | None, init_key: int | None) -> dict[str, Any]:
-        """A row of `objects`: of the media object of a segment, or of an initialisation object when `of` is None."""
+    def _new_row(self, object_id: str, flow_id: str, *, of: ObjectUse | None, init_key: int | None) -> Any:
+        """A record of `objects`: of the media object of a segment, or of an initialisation object when `of` is None."""
         allocated = self.allocated.get(object_id)
         timerange = None if of is None else _object_timerange(of)
-        return {
-            "key": allocated["object_key"] if allocated else self.new_key(),
-            "id": object_id,
-            "id_hash": allocated["id_hash"] if allocated else schema.id_hash(object_id),
-            "is_init": of is None,
-            "start_ns": timerange and timerange.start_ns,
-            "end_ns": timerange and timerange.end_ns,
-            "timerange": of and of.object_timerange_text,
-            "key_frame_count": of and of.key_frame_count,
-            "init_object_key": init_key,
-            "size_bytes": allocated["size_bytes"] if allocated else None,
-            "first_flow_id": flow_id,
-            "created_ns": self.now_ns,
-        }
+        return schema.OBJECTS.record(
+            key=allocated["object_key"] if allocated else self.new_key(),
+            id=object_id,
+            id_hash=allocated["id_hash"] if allocated else schema.id_hash(object_id),
+            is_init=of is None,
+            start_ns=timerange and timerange.start_ns,
+            end_ns=timerange and timerange.end_ns,
+            timerange=of and of.object_timerange_text,
+            key_frame_count=of and of.key_frame_count,
+            init_object_key=init_key,
+            size_bytes=allocated["size_bytes"] if allocated else None,
+            first_flow_id=flow_id,
+            created_ns=self.now_ns,
+        )
 
-    def _add(self, row: dict[str, Any], get_urls: Sequence[tuple[str, str]]) -> None:
-        self.known[row["id"]] = row
+    def _add(self, row: Any, get_urls: Sequence[tuple[str, str]]) -> None:
+        self.known[row.id] = row
         self.new_objects.append(row)
-        if allocated := self.allocated.get(row["id"]):
-            self._add_instance(row["key"], allocated["storage_id"], None, None)
+        if allocated := self.allocated.get(row.id):
+            self._add_instance(row.key, storage_id=allocated["storage_id"])
         for url, label in get_urls:
-            self._add_instance(row["key"], None, label, url)
-            self.urls.add((row["key"], url, label))
+            self._add_instance(row.key, label=label, url=url)
+            self.urls.add((row.key, url, label))
 
-    def _add_instance(self, key: int, storage_id: str | None, label: str | None, url: str | None) -> None:
-        values = (key, storage_id, label, url, self.now_ns)
-        self.new_instances.append(dict(zip(schema.OBJECT_INSTANCES.names, values, strict=True)))
+    def _add_instance(
+        self, key: int, *, storage_id: str | None = None, label: str | None = None, url: str | None = None
+    ) -> None:
+        self.new_instances.append(
+            schema.OBJECT_INSTANCES.record(
+                object_key=key, storage_id=storage_id, label=label, url=url, created_ns=self.now_ns
+            )
+        )
 
     def _init_key(self, segment: ObjectUse) -> int | None:
         if segment.init_object_id is None:
             return None
         known = self.known.get(segment.init_object_id)
-        return int((known or self.allocated[segment.init_object_id])["key" if known else "object_key"])
+        return int(known.key if known else self.allocated[segment.init_object_id]["object_key"])
 
-    def _check_urls(self, known: Mapping[str, Any], segment: ObjectUse) -> None:
+    def _check_urls(self, known: Any, segment: ObjectUse) -> None:
         """Accept URLs that the object has: the request may be a repeated one."""
-        if not self.urls.issuperset((known["key"], url, label) for url, label in segment.get_urls):
+        if not self.urls.issuperset((known.key, url, label) for url, label in segment.get_urls):
             raise ObjectConflict(
                 f"object {segment.object_id!r} exists; add a URL at its instances",
                 field="get_urls",
@@ -318,7 +324,7 @@ class Registry:
         known, allocated = self.known.get(init_id), self.allocated.get(init_id)
         if known is None and allocated is None:
             raise ObjectConflict(f"no object {init_id!r}", field="init_object_id", value=init_id)
-        if (known is not None and not known["is_init"]) or init_id == segment.object_id:
+        if (known is not None and not known.is_init) or init_id == segment.object_id:
             raise ObjectConflict(f"object {init_id!r} is a media object", field="init_object_id", value=init_id)
         if known is None:
             _check_meant_for(allocated, flow["id"], "init_object_id")
@@ -342,18 +348,18 @@ def _on_object(segment: ObjectUse) -> TimeRange:
     return segment.timerange.shift(-segment.ts_offset_ns) if segment.ts_offset_ns else segment.timerange
 
 
-def _check_reuse(known: Mapping[str, Any], segment: ObjectUse, init_key: int | None) -> None:
+def _check_reuse(known: Any, segment: ObjectUse, init_key: int | None) -> None:
     """TAMS 8.2, POST segments: re-use may take part of an object, and changes nothing of it."""
-    if known["is_init"]:
+    if known.is_init:
         raise ObjectConflict(
             f"object {segment.object_id!r} is an initialisation object", field="object_id", value=segment.object_id
         )
-    timerange = TimeRange(known["start_ns"], known["end_ns"])
+    timerange = TimeRange(known.start_ns, known.end_ns)
     if segment.object_timerange is not None and segment.object_timerange != timerange:
         raise _differs("object_timerange", segment.object_id, segment.object_timerange, timerange)
-    if segment.key_frame_count is not None and segment.key_frame_count != known["key_frame_count"]:
-        raise _differs("key_frame_count", segment.object_id, segment.key_frame_count, known["key_frame_count"])
-    if init_key is not None and init_key != known["init_object_key"]:
+    if segment.key_frame_count is not None and segment.key_frame_count != known.key_frame_count:
+        raise _differs("key_frame_count", segment.object_id, segment.key_frame_count, known.key_frame_count)
+    if init_key is not None and init_key != known.init_object_key:
         raise _differs("init_object_id", segment.object_id, segment.init_object_id, "another")
     if not timerange.contains(_on_object(segment)):
         raise _outside(segment, timerange)

@@ -108,17 +108,16 @@ class _Batch:
         _check_bounds(segment)
         used = self._registry.use(flow, segment)
         start_ns, end_ns = segment.timerange.start_ns, segment.timerange.end_ns
-        if not timeline.place(Placed(start_ns, end_ns, used["key"], segment.ts_offset_ns or 0)):
+        if not timeline.place(Placed(start_ns, end_ns, used.key, segment.ts_offset_ns or 0)):
             return  # a repeated request: its first answer was lost, not its commit
         self._registry.register(flow, segment, used)
-        timeline.add(start_ns, end_ns, used["size_bytes"] or 0)
-        self._rows.append(_row(flow["id"], segment, used["key"], self._registry.now_ns))
+        timeline.add(start_ns, end_ns, used.size_bytes or 0)
+        self._rows.append(_row(flow["id"], segment, used.key, self._registry.now_ns))
 
     def write(self) -> None:
         if not self._rows:
             return
-        columns = dict(zip(schema.SEGMENTS.names, zip(*self._rows, strict=True), strict=True))
-        self._transaction.insert(schema.SEGMENTS, schema.SEGMENTS.columns_of(columns))
+        self._transaction.insert(schema.SEGMENTS, schema.SEGMENTS.records(self._rows))
         self._registry.write(self._transaction)
         timelines.write(self._transaction, self._timelines.values(), self._registry.now_ns)
 

@@ -166,7 +166,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield running
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(30, marks=pytest.mark.soak)])
 def test_killed_service_keeps_every_write_that_it_acknowledged(service: Service, rounds: int) -> None:
     recording = Recording.begin(service)
     moments = random.Random(rounds)  # the same numbers of writes each time; what the kill meets differs

@@ -416,6 +416,14 @@ def test_timerange_is_shown_when_it_is_asked_for(client: CheckedClient) -> None:
     assert get(client, flow, include_timerange="true")["timerange"] == "[10:0_40:0)"
 
 
+@pytest.fixture(scope="module")
+def gapped(backends: CheckedClient) -> Json:
+    """A flow with three segments and gaps between them, in a store where nothing is listed."""
+    flow = backends.create_flow(video_flow())
+    backends.add(flow["id"], "[10:0_20:0)", "[30:0_40:0)", "[50:0_60:0)")
+    return flow
+
+
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
@@ -435,10 +443,10 @@ def test_timerange_is_shown_when_it_is_asked_for(client: CheckedClient) -> None:
         pytest.param("[60:0_", "()", id="behind all"),
     ],
 )
-def test_timerange_is_that_of_the_segments_in_a_window(client: CheckedClient, asked: str, expected: str) -> None:
-    flow = client.create_flow(video_flow())
-    client.add(flow["id"], "[10:0_20:0)", "[30:0_40:0)", "[50:0_60:0)")
-    assert get(client, flow, include_timerange="true", timerange=asked)["timerange"] == expected
+def test_timerange_is_that_of_the_segments_in_a_window(
+    backends: CheckedClient, gapped: Json, asked: str, expected: str
+) -> None:
+    assert get(backends, gapped, include_timerange="true", timerange=asked)["timerange"] == expected
 
 
 def test_timerange_of_a_flow_without_segments_is_never(client: CheckedClient) -> None:

@@ -43,6 +43,13 @@ def flow(client: CheckedClient) -> str:
     return flow_id
 
 
+@pytest.fixture
+def shared_flow(shared_client: CheckedClient) -> str:
+    """The id of a flow of the test's own in a store that is not: object ids must be the test's own, too."""
+    flow_id: str = shared_client.create_flow(video_flow())["id"]
+    return flow_id
+
+
 @pytest.fixture(scope="module")
 def empty(shared_client: CheckedClient) -> str:
     """The id of a flow that stays without segments."""
@@ -116,15 +123,15 @@ def test_array_may_not_have_too_many_segments(store: Store, settings: Settings) 
         pytest.param("[-0:0_10:0)", id="a negative zero"),
     ],
 )
-def test_text_of_a_time_range_is_kept(client: CheckedClient, flow: str, timerange: str) -> None:
-    client.register(flow, outside("a", timerange))
-    (shown,) = client.segments(flow, include_object_timerange="true")
+def test_text_of_a_time_range_is_kept(shared_client: CheckedClient, shared_flow: str, timerange: str) -> None:
+    shared_client.register(shared_flow, outside(f"{shared_flow}/a", timerange))
+    (shown,) = shared_client.segments(shared_flow, include_object_timerange="true")
     assert shown["timerange"] == timerange
-    client.delete(f"/flows/{flow}/segments")
-    client.register(flow, outside("b", timerange, object_timerange=timerange))
-    (shown,) = client.segments(flow, include_object_timerange="true")
+    shared_client.delete(f"/flows/{shared_flow}/segments")
+    shared_client.register(shared_flow, outside(f"{shared_flow}/b", timerange, object_timerange=timerange))
+    (shown,) = shared_client.segments(shared_flow, include_object_timerange="true")
     assert shown["object_timerange"] == timerange
-    assert as_object(client.get_object("b"))["timerange"] == timerange
+    assert as_object(shared_client.get_object(f"{shared_flow}/b"))["timerange"] == timerange
 
 
 @pytest.mark.parametrize(
@@ -267,14 +274,19 @@ def test_example_of_the_specification_is_accepted(client: CheckedClient, flow: s
         pytest.param("[-0:5_0:0]", "[0:0_0:5)", 400, id="over the epoch"),
     ],
 )
-def test_segments_do_not_overlap(client: CheckedClient, flow: str, there: str, new: str, status: int) -> None:
-    client.register(flow, outside("there", there))
-    before = as_object(client.get(f"/flows/{flow}?include_timerange=true"))
-    assert post(client, flow, outside("new", new)) == (status, None if status == 201 else "timerange")
-    assert client.get_object("new").status_code == (200 if status == 201 else 404)
+def test_segments_do_not_overlap(
+    shared_client: CheckedClient, shared_flow: str, there: str, new: str, status: int
+) -> None:
+    shared_client.register(shared_flow, outside(f"{shared_flow}/there", there))
+    before = as_object(shared_client.get(f"/flows/{shared_flow}?include_timerange=true"))
+    assert post(shared_client, shared_flow, outside(f"{shared_flow}/new", new)) == (
+        status,
+        None if status == 201 else "timerange",
+    )
+    assert shared_client.get_object(f"{shared_flow}/new").status_code == (200 if status == 201 else 404)
     if status == 400:
-        assert client.timeranges(flow) == [there]
-        assert as_object(client.get(f"/flows/{flow}?include_timerange=true")) == before
+        assert shared_client.timeranges(shared_flow) == [there]
+        assert as_object(shared_client.get(f"/flows/{shared_flow}?include_timerange=true")) == before
 
 
 @pytest.mark.parametrize(
@@ -364,15 +376,15 @@ def test_object_of_nobody_is_refused(client: CheckedClient, flow: str) -> None:
     ],
 )
 def test_time_range_of_an_object_is_that_of_its_first_segment(
-    client: CheckedClient, flow: str, first: Json, expected: str
+    shared_client: CheckedClient, shared_flow: str, first: Json, expected: str
 ) -> None:
-    (object_id,) = client.allocate(flow)
-    client.register(flow, {"object_id": object_id, **first})
-    (shown,) = client.segments(flow, include_object_timerange="true")
+    (object_id,) = shared_client.allocate(shared_flow)
+    shared_client.register(shared_flow, {"object_id": object_id, **first})
+    (shown,) = shared_client.segments(shared_flow, include_object_timerange="true")
     assert shown["object_timerange"] == expected
-    assert as_object(client.get_object(object_id))["timerange"] == expected
-    assert "object_timerange" not in client.segments(flow)[0]
-    assert "object_timerange" not in client.segments(flow, include_object_timerange="false")[0]
+    assert as_object(shared_client.get_object(object_id))["timerange"] == expected
+    assert "object_timerange" not in shared_client.segments(shared_flow)[0]
+    assert "object_timerange" not in shared_client.segments(shared_flow, include_object_timerange="false")[0]
 
 
 @pytest.mark.parametrize(
@@ -393,16 +405,16 @@ def test_time_range_of_an_object_is_that_of_its_first_segment(
     ],
 )
 def test_object_that_is_used_again_stays_as_it_is(
-    client: CheckedClient, flow: str, members: Json, field: str | None
+    shared_client: CheckedClient, shared_flow: str, members: Json, field: str | None
 ) -> None:
-    (object_id,) = client.allocate(flow)
-    client.register(flow, {"object_id": object_id, "timerange": "[0:0_10:0)", "key_frame_count": 2})
-    other = client.create_flow(video_flow())["id"]
-    before = as_object(client.get_object(object_id, presigned="false"))
+    (object_id,) = shared_client.allocate(shared_flow)
+    shared_client.register(shared_flow, {"object_id": object_id, "timerange": "[0:0_10:0)", "key_frame_count": 2})
+    other = shared_client.create_flow(video_flow())["id"]
+    before = as_object(shared_client.get_object(object_id, presigned="false"))
     again = {"object_id": object_id, "timerange": "[50:0_60:0)", "ts_offset": "50:0", **members}
-    assert post(client, other, again) == (201 if field is None else 400, field)
-    after = as_object(client.get_object(object_id, presigned="false"))
-    assert after.pop("referenced_by_flows") == sorted([flow, other] if field is None else [flow])
+    assert post(shared_client, other, again) == (201 if field is None else 400, field)
+    after = as_object(shared_client.get_object(object_id, presigned="false"))
+    assert after.pop("referenced_by_flows") == sorted([shared_flow, other] if field is None else [shared_flow])
     del before["referenced_by_flows"]
     assert after == before
 

@@ -95,9 +95,9 @@ def test_no_rows_become_a_table_without_rows():
     assert TOY.rows([]).num_rows == 0
 
 
-def test_columns_become_the_same_table_as_rows():
-    columns = {"id": ("a", "b"), "n": (1, 2), "note": (None, "x")}
-    assert TOY.columns_of(columns).equals(TOY.rows([{"id": "a", "n": 1}, {"id": "b", "n": 2, "note": "x"}]))
+def test_records_become_the_same_table_as_rows():
+    records = [TOY.record(id="a", n=1, note=None), TOY.record("b", 2, "x")]
+    assert TOY.records(records).equals(TOY.rows([{"id": "a", "n": 1}, {"id": "b", "n": 2, "note": "x"}]))
 
 
 def test_a_part_has_the_columns_asked_for_and_keys_those_of_the_key():
