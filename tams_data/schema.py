@@ -238,7 +238,7 @@ FLOW_TIMELINES = Table(
         Column("end_ns", _INT, "End of the last segment; null: no segments", True),
         Column("segment_count", _INT, "How many segments"),
         Column("covered_ns", _INT, "Sum of the segments' durations, ns"),
-        Column("longest_ns", _INT, "No segment is longer than this, ns; not lowered by deletes"),
+        Column("longest_ns", _INT, "No segment is longer than this, ns"),
         Column("size_bytes", _INT, "Bytes of the objects of all segments, as far as known"),
         Column("segments_updated_ns", _INT, "When a segment was added or deleted last, ns UTC", True),
     ),

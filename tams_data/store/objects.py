@@ -17,6 +17,8 @@ from tams_data.queries import objects as queries
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
+_OBJECT, _INSTANCE = schema.OBJECTS.record, schema.OBJECT_INSTANCES.record
+
 _FEW = 32
 """Up to so many ids are looked up by index."""
 
@@ -213,7 +215,7 @@ class Registry:
         wanted = set(ids)
         self.allocated = find_allocated(reader, wanted)
         found = find_registered(reader, wanted - self.allocated.keys())
-        self.known = {object_id: schema.OBJECTS.record(**row) for object_id, row in found.items()}
+        self.known = {object_id: _OBJECT(**row) for object_id, row in found.items()}
         if keys := [row.key for object_id, row in self.known.items() if object_id in with_urls]:
             rows = reader.read(queries.instances, {"keys": keys}).to_pylist()
             self.urls = {(row["object_key"], row["url"], row["label"]) for row in rows}
@@ -250,7 +252,7 @@ class Registry:
         """A record of `objects`: of the media object of a segment, or of an initialisation object when `of` is None."""
         allocated = self.allocated.get(object_id)
         timerange = None if of is None else _object_timerange(of)
-        return schema.OBJECTS.record(
+        return _OBJECT(
             key=allocated["object_key"] if allocated else self.new_key(),
             id=object_id,
             id_hash=allocated["id_hash"] if allocated else schema.id_hash(object_id),
@@ -269,19 +271,10 @@ class Registry:
         self.known[row.id] = row
         self.new_objects.append(row)
         if allocated := self.allocated.get(row.id):
-            self._add_instance(row.key, storage_id=allocated["storage_id"])
+            self.new_instances.append(_INSTANCE(row.key, allocated["storage_id"], None, None, self.now_ns))
         for url, label in get_urls:
-            self._add_instance(row.key, label=label, url=url)
+            self.new_instances.append(_INSTANCE(row.key, None, label, url, self.now_ns))
             self.urls.add((row.key, url, label))
-
-    def _add_instance(
-        self, key: int, *, storage_id: str | None = None, label: str | None = None, url: str | None = None
-    ) -> None:
-        self.new_instances.append(
-            schema.OBJECT_INSTANCES.record(
-                object_key=key, storage_id=storage_id, label=label, url=url, created_ns=self.now_ns
-            )
-        )
 
     def _init_key(self, segment: ObjectUse) -> int | None:
         if segment.init_object_id is None:

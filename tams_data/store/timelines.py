@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tams_data import schema
 from tams_data.engines.base import Transaction
@@ -24,8 +23,7 @@ EMPTY: Mapping[str, int | None] = {
 """The columns of `flow_timelines` that segments decide, for a flow without any."""
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A segment on the timeline, by what tells a repeated request from a conflicting one."""
 
     start_ns: int
@@ -40,7 +38,7 @@ class Timeline:
     def __init__(self, flow_id: str, totals: Mapping[str, Any], existing: Iterable[Placed]) -> None:
         self.flow_id = flow_id
         self._totals = dict(totals)
-        self._placed = sorted(existing, key=lambda placed: placed.start_ns)
+        self._placed = sorted(existing)
         self._starts = [placed.start_ns for placed in self._placed]
         self.changed = False
 
@@ -51,9 +49,7 @@ class Timeline:
         :raise InvalidInput: the flow would be longer than int64 nanoseconds, and so could be what is counted of it.
         """
         first, last = self._totals["start_ns"], self._totals["end_ns"]
-        start_ns, end_ns = (
-            (new.start_ns, new.end_ns) if first is None else (min(first, new.start_ns), max(last, new.end_ns))
-        )
+        start_ns, end_ns = new[:2] if first is None else (min(first, new.start_ns), max(last, new.end_ns))
         if end_ns - start_ns > MAX_NS:
             raise InvalidInput(
                 f"with {_text(new)}, flow {self.flow_id} would be longer than 292 years",

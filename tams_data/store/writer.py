@@ -110,11 +110,11 @@ class Writer:
     def _commit(self, group: Sequence[_Queued]) -> None:
         try:
             with self._database.transaction() as transaction:
-                verdicts = list(_carry_out(transaction, group))
+                verdicts = list(zip(group, _carry_out(transaction, group), strict=True))
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller who waits for it
             self._fail(group, error)
         else:
-            for queued, verdict in zip(group, verdicts, strict=True):
+            for queued, verdict in verdicts:
                 _settle(queued.outcome, verdict)
 
     def _fail(self, group: Sequence[_Queued], error: Exception) -> None:

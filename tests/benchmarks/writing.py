@@ -67,7 +67,7 @@ class _Client:
     def __init__(self, port: int, number: int, each: int, seconds: int) -> None:
         self._connection, self._flow, self._each = Connection(port), flow_id(number), each
         # More than any store has taken in the time; nothing of making them is measured.
-        self._count = seconds * (150 if each == 1 else 20)
+        self._count = seconds * (120 if each == 1 else 14)
         self._bodies: list[bytes] = []
         self.posts = 0
 
