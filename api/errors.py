@@ -78,7 +78,11 @@ def _tams_data_error(error: errors.TamsDataError) -> Response:
 def _validation_error(error: ValidationError) -> Response:
     """A body or a query that is not of the right shape: the first fault in words, all of them as a list."""
     faults = [
-        {"field": _path(fault["loc"]), "value": _short(fault["input"]), "message": _said(fault)}
+        {
+            "field": _path(fault["loc"]) or _UNSAID.get(fault["type"], ""),
+            "value": _short(fault["input"]),
+            "message": _said(fault),
+        }
         for fault in error.errors(include_url=False, include_context=False)
     ]
     first = faults[0]
@@ -88,6 +92,9 @@ def _validation_error(error: ValidationError) -> Response:
 
 
 _VARIANTS = {*get_args(Format), "profile"}
+
+_UNSAID = {"format": "format"}
+"""The property at fault where Pydantic names none: what decides which variant of a flow is meant."""
 
 
 def _said(fault: Mapping[str, Any]) -> str:

@@ -77,8 +77,15 @@ class Api(OpenAPI):
         for item in self.spec_json["paths"].values():
             for operation in item.values():
                 operation["responses"].pop(self.validation_error_status, None)
+                operation.update(_described(operation.pop("description", "")))
             if "get" in item:
                 item["head"] = _head(item["get"])
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """The description in a docstring: what its `:raise` lines say, the responses say to clients."""
+    text = docstring.partition(":raise")[0].replace("<br/>", " ").strip()
+    return {"description": text} if text else {}
 
 
 def _head(get: dict[str, Any]) -> dict[str, Any]:
