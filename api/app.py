@@ -19,7 +19,6 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         TAMS_STORE=store,
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
-        TAMS_MAX_BODY=settings.max_body,
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
     for module in (service, sources, flows, segments, objects):

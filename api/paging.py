@@ -12,9 +12,9 @@ from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field
 
 from api.models.common import QueryInt
+from api.state import settings
 from api.validation import Query
 from tams_data.errors import InvalidPageToken
-from tams_data.settings import Settings
 
 
 class Paged(Query):
@@ -25,8 +25,8 @@ class Paged(Query):
 
     def size(self) -> int:
         """How many items the page has at most."""
-        settings: Settings = current_app.config["TAMS_SETTINGS"]
-        return min(self.limit or settings.page_limit, settings.page_limit_max)
+        chosen = settings()
+        return min(self.limit or chosen.page_limit, chosen.page_limit_max)
 
     def after(self, of: str) -> tuple[Any, ...] | None:
         """Where the page starts, as `token` was given it; None for the first page.
@@ -84,5 +84,4 @@ def _url_of(next_key: str) -> str:
 
 def base_url() -> str:
     """The service's own URL as the caller sees it, without a slash at the end."""
-    settings: Settings = current_app.config["TAMS_SETTINGS"]
-    return (settings.public_url or request.host_url).rstrip("/")
+    return (settings().public_url or request.host_url).rstrip("/")

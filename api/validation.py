@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
-from flask import current_app, request
+from flask import request
 from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from api.state import settings
 from tams_data.errors import InvalidInput, NotFound
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,7 +122,7 @@ def raw_body() -> bytes:
     :raise RequestEntityTooLarge: it is larger than the service takes.
     :raise UnsupportedMediaType: it says it is something else than JSON.
     """
-    most: int = current_app.config["TAMS_MAX_BODY"]
+    most = settings().max_body
     if (request.content_length or 0) > most:
         raise RequestEntityTooLarge(f"the body has {request.content_length} bytes; at most {most} are taken")
     if request.mimetype not in ("application/json", "", "application/x-www-form-urlencoded"):

@@ -37,12 +37,7 @@ def build(path: Path, *, segments: int, flows: int, storage_id: str) -> None:
     done.write_text(storage_id)
 
 
-def add_flows(database: DuckDB, count: int, **columns: object) -> None:
-    """Put `count` flows of one source each into a database, without segments."""
-    _add_flows(database, count, 0, **columns)
-
-
-def _add_flows(database: DuckDB, count: int, segments_each: int, **columns: object) -> None:
+def _add_flows(database: DuckDB, count: int, segments_each: int) -> None:
     ids = [flow_id(number) for number in range(count)]
     common = {"format": "urn:x-nmos:format:video", "tags": "{}", "tag_terms": [], "created_ns": CREATED_NS}
     flow = {
