@@ -31,8 +31,9 @@ import ibis
 import ibis.expr.schema
 import pyarrow as pa
 
-VERSION = 1
-"""The version of this schema; a store remembers the one it was written with."""
+VERSION = 2
+"""The version of this schema; a store remembers the one it was written with. A step forward only adds tables, and
+columns that may be null."""
 
 
 @dataclass(frozen=True)
@@ -320,6 +321,107 @@ STORAGE_ALLOCATIONS = Table(
     indexed=("id_hash",),
 )
 
+SERVICE_INFO = Table(
+    "service_info",
+    "What clients said of the service in place of its settings: a row for each of its properties that was set.",
+    (
+        Column("property", _TEXT, "Name of the property: name or description"),
+        Column("value", _TEXT, "What it was set to"),
+        Column("updated_ns", _INT, "When it was set, ns UTC"),
+    ),
+    key=("property",),
+    order=("property",),
+)
+
+PROFILES = Table(
+    "profiles",
+    "Profiles: technical metadata that flows are made with. Immutable.",
+    (
+        Column("id", _TEXT, "Profile id, a UUID"),
+        Column("label", _TEXT, "Short label for people", True),
+        Column("description", _TEXT, "Longer text for people", True),
+        *_TAGS,
+        Column("format", _TEXT, "Content format of the flows, a URN"),
+        Column("codec", _TEXT, "MIME type of their coding", True),
+        Column("flow_metadata", _TEXT, "What flows take from it, a JSON object, as given"),
+        Column("created_by", _TEXT, "Who created it", True),
+        Column("created_ns", _INT, "When it was created, ns UTC"),
+    ),
+    key=("id",),
+    order=("created_ns",),
+)
+
+WEBHOOKS = Table(
+    "webhooks",
+    "Webhooks: where events are to be sent, which of them, and how the sending goes.",
+    (
+        Column("id", _TEXT, "Webhook id, a UUID"),
+        Column("url", _TEXT, "URL that events are posted to"),
+        Column("api_key_name", _TEXT, "Header that carries the key", True),
+        Column("api_key_value", _TEXT, "The key: a secret of the receiver's, never shown", True),
+        Column("selection", _TEXT, "Events, filters and options, a JSON object of the specification's properties"),
+        *_TAGS,
+        Column("status", _TEXT, "created, started, disabled or error"),
+        Column("error", _TEXT, "What ended in the status error, a JSON object", True),
+        Column("created_by", _TEXT, "Who created it", True),
+        Column("created_ns", _INT, "When it was created, ns UTC"),
+        Column("updated_ns", _INT, "When it was changed last, ns UTC"),
+    ),
+    key=("id",),
+    order=("created_ns",),
+)
+
+DELETION_REQUESTS = Table(
+    "deletion_requests",
+    "Deletions that take longer than a request: carried out in batches, and resumed where they stood.",
+    (
+        Column("id", _TEXT, "Deletion request id, a UUID"),
+        Column("flow_id", _TEXT, "The flow whose segments are deleted"),
+        Column("start_ns", _INT, "Segments wholly inside are deleted: start, inclusive"),
+        Column("end_ns", _INT, "Segments wholly inside are deleted: end, exclusive"),
+        _TIMERANGE,
+        Column("object_key", _INT, "Only segments of this object are deleted, by objects.key; null: of any", True),
+        Column("remaining_start_ns", _INT, "Where the part not yet deleted starts; null: nothing remains", True),
+        Column("remaining_end_ns", _INT, "Where the part not yet deleted ends; null: nothing remains", True),
+        Column("delete_flow", _BOOL, "Whether the flow goes with its last segment"),
+        Column("status", _TEXT, "created, started, done or error"),
+        Column("error", _TEXT, "What ended in the status error, a JSON object", True),
+        Column("created_by", _TEXT, "Who asked for it", True),
+        Column("created_ns", _INT, "When it was asked for, ns UTC"),
+        Column("updated_ns", _INT, "When it moved last, ns UTC"),
+        Column("expiry_ns", _INT, "When the request itself goes, ns UTC; null: while it is carried out", True),
+    ),
+    key=("id",),
+    order=("created_ns",),
+)
+
+OBJECT_COPIES = Table(
+    "object_copies",
+    "Copies of objects to further storage backends that were asked for and are not there yet.",
+    (
+        Column("object_key", _INT, "The object, by objects.key"),
+        Column("storage_id", _TEXT, "The storage backend it is to be copied to"),
+        Column("attempts", _INT, "How often it was tried"),
+        Column("error", _TEXT, "Why the last attempt failed", True),
+        Column("next_ns", _INT, "When it is tried next, ns UTC"),
+        Column("created_ns", _INT, "When it was asked for, ns UTC"),
+    ),
+    key=("object_key", "storage_id"),
+    order=("created_ns",),
+)
+
+DISCARDED_BYTES = Table(
+    "discarded_bytes",
+    "Bytes in the media store that no row refers to any more: written with what let them go, gone with the bytes.",
+    (
+        Column("object_id", _TEXT, "Object id, any text"),
+        Column("storage_id", _TEXT, "The storage backend they are on"),
+        Column("created_ns", _INT, "When they were let go, ns UTC"),
+    ),
+    key=("object_id", "storage_id"),
+    order=("created_ns",),
+)
+
 SCHEMA_VERSIONS = Table(
     "schema_versions",
     "The schema versions this store has had; the highest is the present one.",
@@ -342,6 +444,12 @@ TABLES: Mapping[str, Table] = {
         OBJECTS,
         OBJECT_INSTANCES,
         STORAGE_ALLOCATIONS,
+        SERVICE_INFO,
+        PROFILES,
+        WEBHOOKS,
+        DELETION_REQUESTS,
+        OBJECT_COPIES,
+        DISCARDED_BYTES,
         SCHEMA_VERSIONS,
     )
 }

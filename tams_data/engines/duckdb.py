@@ -156,23 +156,27 @@ class DuckDB:
 
     def create_tables(self) -> None:
         with self.transaction(), _errors():
-            cursor = self._cursor().cursor
-            for table in schema.TABLES.values():
-                cursor.execute(_create_table(table))
-                for column in table.indexed:
-                    cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{column}" ON {_name(table)} ("{column}")')
-            self._check_version()
+            self._cursor().cursor.execute(_create_table(schema.SCHEMA_VERSIONS))
+            found = self._cursor().read(_versions)["version"].to_pylist()
+            if found and not 1 <= max(found) <= schema.VERSION:
+                raise SchemaMismatch(
+                    f"{self!r} was written with schema version {max(found)};"
+                    f" this software knows versions up to {schema.VERSION}"
+                )
+            if schema.VERSION not in found:
+                self._bring_up_to_date()
 
-    def _check_version(self) -> None:
+    def _bring_up_to_date(self) -> None:
+        """Add the tables, columns and indexes that are not there, and note the version."""
         cursor = self._cursor()
-        found = cursor.read(_versions)["version"].to_pylist()
-        if not found:
-            now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
-            cursor.insert(schema.SCHEMA_VERSIONS, now)
-        elif max(found) != schema.VERSION:
-            raise SchemaMismatch(
-                f"{self!r} was written with schema version {max(found)}; this software knows version {schema.VERSION}"
-            )
+        for table in schema.TABLES.values():
+            cursor.cursor.execute(_create_table(table))
+            for column in table.columns:
+                cursor.cursor.execute(f"ALTER TABLE {_name(table)} ADD COLUMN IF NOT EXISTS {_declared(column)}")
+            for name in table.indexed:
+                cursor.cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{name}" ON {_name(table)} ("{name}")')
+        now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
+        cursor.insert(schema.SCHEMA_VERSIONS, now)
 
     def ibis(self) -> ibis.BaseBackend:
         with _errors():
@@ -235,12 +239,13 @@ def _lists(columns: pa.Schema) -> str:
 
 
 def _create_table(table: schema.Table) -> str:
-    types = dict(zip(table.names, table.ibis.types, strict=True))
-    columns = ", ".join(
-        f'"{c.name}" {_COMPILER.type_mapper.to_string(types[c.name])}{"" if c.nullable else " NOT NULL"}'
-        for c in table.columns
-    )
+    columns = ", ".join(f"{_declared(column)}{'' if column.nullable else ' NOT NULL'}" for column in table.columns)
     return f"CREATE TABLE IF NOT EXISTS {_name(table)} ({columns})"
+
+
+def _declared(column: schema.Column) -> str:
+    """A column with its type, as it is added to a table: DuckDB adds none with a constraint."""
+    return f'"{column.name}" {_COMPILER.type_mapper.to_string(ibis.dtype(column.type))}'
 
 
 def _versions(tables: Tables) -> ir.Table:

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from tams_data.engines import connect
 from tams_data.engines.duckdb import DuckDB, sql_of
 from tams_data.errors import DatabaseLocked, StoreUnavailable
 from tams_data.queries import flows, objects, segments, sources
-from tams_data.schema import FLOWS, OBJECTS
+from tams_data.schema import FLOWS, OBJECTS, SCHEMA_VERSIONS, TABLES, VERSION
 from tests.tams_data.builders import everything, flow_row, insert, object_row, rows_of
 
 WINDOW = {"flow_id": "f", "start_ns": 0, "end_ns": 10}
@@ -69,6 +70,30 @@ def test_what_was_committed_is_there_when_the_store_is_opened_again(tmp_path):
     second.close()
     assert after == before
     assert len(after["objects"]) == 1
+
+
+def test_a_store_of_an_older_version_gets_the_tables_and_columns_it_lacks_and_keeps_its_rows(tmp_path):
+    path = tmp_path / "tams.duckdb"
+    with duckdb.connect(str(path)) as older:
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in older_flows().items())
+        older.execute(f"CREATE TABLE flows ({columns})")
+        older.execute("INSERT INTO flows (id, created_ns) VALUES ('a', 1)")
+        older.execute("CREATE TABLE schema_versions (version BIGINT NOT NULL, applied_ns BIGINT NOT NULL)")
+        older.execute("INSERT INTO schema_versions VALUES (1, 5)")
+    database = DuckDB(path)
+    database.create_tables()
+    (flow,) = rows_of(database, FLOWS)
+    versions = [row["version"] for row in rows_of(database, SCHEMA_VERSIONS)]
+    assert set(everything(database)) == set(TABLES)
+    database.close()
+    assert (flow["id"], flow["created_ns"], flow["profile_id"]) == ("a", 1, None)
+    assert versions == [1, VERSION]
+
+
+def older_flows() -> dict[str, str]:
+    """The columns of a table of flows that knew of no profiles."""
+    kinds = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN"}
+    return {column.name: kinds.get(column.type, "BIGINT[]") for column in FLOWS.columns if column.name != "profile_id"}
 
 
 @pytest.mark.parametrize("url", ["duckdb://", "duckdb:///"])
