@@ -33,7 +33,7 @@ def _serve_media(app: Flask, store: Store) -> None:
     """Serve the bytes that are in folders of this machine; other stores have URLs of their own."""
 
     def content_type(object_id: str) -> str:
-        return str(store.uploadable(object_id)["content_type"])
+        return str(store.uploadable(object_id).content_type)
 
     for one in store.media.values():
         if isinstance(one, LocalMediaStore):

@@ -24,9 +24,9 @@ from api.validation import Query, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, InvalidPageToken, InvalidTimeRange, TamsDataError
 from tams_data.queries import segments as queries
+from tams_data.store.appends import NewSegment
 from tams_data.store.objects import find_registered
 from tams_data.store.reading import objects_with_instances
-from tams_data.store.segments import NewSegment
 from tams_data.timerange import TimeRange, format_timestamp
 
 bp = blueprint("segments", "Which objects hold which stretch of a flow")

@@ -92,6 +92,17 @@ class Table:
         columns = list(zip(*records, strict=True)) or [()] * len(self.names)
         return pa.table(dict(zip(self.names, map(list, columns), strict=True)), schema=self.arrow)
 
+    def columns_of(self, count: int, **columns: object) -> pa.Table:
+        """An Arrow table of `count` rows: a column is given as a list, as one value for all rows, or left out: null.
+
+        >>> SCHEMA_VERSIONS.columns_of(2, version=[1, 2], applied_ns=5).to_pylist()
+        [{'version': 1, 'applied_ns': 5}, {'version': 2, 'applied_ns': 5}]
+        """
+        arrays = [_array(columns.pop(column.name, None), column.type, count) for column in self.columns]
+        if columns:
+            raise TypeError(f"{self.name} has no columns {sorted(columns)}")
+        return pa.table(arrays, schema=self.arrow)
+
     def rows(self, rows: Iterable[Mapping[str, object]]) -> pa.Table:
         """An Arrow table of `rows`, a missing key being null.
 
@@ -109,6 +120,12 @@ class Table:
     def keys(self, rows: Iterable[Mapping[str, object]]) -> pa.Table:
         """An Arrow table of the key columns of `rows`, to delete them by."""
         return self.part(self.key, rows)
+
+
+def _array(given: object, kind: pa.DataType, count: int) -> pa.Array:
+    if given is None:
+        return pa.nulls(count, kind)
+    return pa.array(given, kind) if isinstance(given, list) else pa.repeat(pa.scalar(given, kind), count)
 
 
 def _term(*parts: str) -> int:

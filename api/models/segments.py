@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, RootModel, model_validator
 
 from api.models.common import Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
-from tams_data.store.segments import NewSegment
+from tams_data.store.appends import NewSegment
 from tams_data.timerange import TimeRange, parse_timestamp
 
 
@@ -44,7 +44,7 @@ class SegmentPost(Body):
             timerange_text=_unless_canonical(self.timerange, timerange),
             ts_offset_ns=_timestamp(self.ts_offset, "ts_offset"),
             object_timerange=object_timerange,
-            object_timerange_text=_unless_canonical(on_object, object_timerange),
+            object_timerange_text=None if on_object is None else _unless_canonical(on_object, object_timerange),
             last_duration_ns=_timestamp(self.last_duration, "last_duration"),
             sample_offset=self.sample_offset,
             sample_count=self.sample_count,
@@ -58,7 +58,7 @@ def _timestamp(text: str | None, field: str) -> int | None:
     return None if text is None else parse_timestamp(text, field=field)
 
 
-def _unless_canonical(text: str | None, parsed: TimeRange | None) -> str | None:
+def _unless_canonical(text: str, parsed: TimeRange | None) -> str | None:
     return None if text == str(parsed) else text
 
 

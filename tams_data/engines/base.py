@@ -57,6 +57,9 @@ class Transaction(Reader, Protocol):
 class Database(Reader, Protocol):
     """A store's tables, wherever they are. Safe to use from several threads."""
 
+    sole_writer: bool
+    """Whether no other process can write to the store while it is open here."""
+
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Several reads of one and the same state."""
         ...

@@ -114,6 +114,8 @@ class _Cursor:
 class DuckDB:
     """A store in one DuckDB file, or in memory when `path` is None."""
 
+    sole_writer = True
+
     def __init__(self, path: Path | None, *, memory_limit: str | None = None) -> None:
         """Open the file, creating it and its folder when they are missing.
 

@@ -42,7 +42,7 @@ def allocated(tables: Tables, *, hashes: ir.Table | Sequence[Bound]) -> ir.Table
 
     Compare `object_id` as well. A few hashes are found by index, many are better joined.
     """
-    allocations = tables.storage_allocations.drop("created_ns")
+    allocations = tables.storage_allocations
     if isinstance(hashes, ir.Table):
         return allocations.semi_join(hashes, "id_hash")
     return allocations.filter(allocations.id_hash.isin(hashes))

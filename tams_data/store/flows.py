@@ -13,8 +13,8 @@ from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput
 from tams_data.queries import flows as queries
-from tams_data.queries import objects as object_queries
 from tams_data.store import segments, timelines
+from tams_data.store.allocations import Allocations
 from tams_data.store.reading import flow_row, flow_rows, source_row
 from tams_data.store.segments import Orphan
 
@@ -183,32 +183,38 @@ class DeleteFlow:
     now_ns: int
 
 
-def delete(transaction: Transaction, request: DeleteFlow) -> list[Orphan]:
-    """Delete a flow (TAMS 8.2, DELETE flow); give the bytes that are to be deleted after the commit.
+class FlowDeleter:
+    """Deletes flows; `each(FlowDeleter(allocations))` is a handler of the writer."""
 
-    Collections lose it as a member, and its source goes with its last flow.
+    def __init__(self, allocations: Allocations) -> None:
+        self._allocations = allocations
+        self.__name__ = "delete_flow"
 
-    :raise FlowNotFound: there is no such flow.
-    :raise FlowReadOnly: the flow refuses changes.
-    """
-    flow = flow_row(transaction, request.flow_id)
-    if flow["read_only"]:
-        raise FlowReadOnly(f"flow {request.flow_id} is read-only")
-    orphans = segments.remove_all(transaction, flow["id"])
-    orphans += _release_allocations(transaction, flow["id"])
-    _leave_collections(transaction, flow["id"], request.now_ns)
-    transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
-    transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
-    transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
-    if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
-        transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
-    return orphans
+    def __call__(self, transaction: Transaction, request: DeleteFlow) -> list[Orphan]:
+        """Delete a flow (TAMS 8.2, DELETE flow); give the bytes that are to be deleted after the commit.
 
+        Collections lose it as a member, and its source goes with its last flow.
 
-def _release_allocations(transaction: Transaction, flow_id: str) -> list[Orphan]:
-    rows = transaction.read(object_queries.allocated_for, {"flow_id": flow_id}).to_pylist()
-    transaction.delete(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.keys(rows))
-    return [Orphan(row["object_id"], row["storage_id"]) for row in rows]
+        :raise FlowNotFound: there is no such flow.
+        :raise FlowReadOnly: the flow refuses changes.
+        """
+        flow = flow_row(transaction, request.flow_id)
+        if flow["read_only"]:
+            raise FlowReadOnly(f"flow {request.flow_id} is read-only")
+        orphans = segments.remove_all(transaction, flow["id"])
+        orphans += self._release(transaction, flow["id"])
+        _leave_collections(transaction, flow["id"], request.now_ns)
+        transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
+        transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
+        transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
+        if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
+            transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
+        return orphans
+
+    def _release(self, transaction: Transaction, flow_id: str) -> list[Orphan]:
+        records = self._allocations.of_flow(transaction, flow_id)
+        self._allocations.claim(transaction, records)
+        return [Orphan(record.object_id, record.storage_id) for record in records]
 
 
 def _leave_collections(transaction: Transaction, flow_id: str, now_ns: int) -> None:

@@ -8,19 +8,16 @@ from itertools import count
 from typing import Any, Protocol
 from uuid import uuid4
 
-import pyarrow as pa
-
 from tams_data import schema
 from tams_data.engines.base import Reader, Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput, ObjectConflict, ObjectNotFound
 from tams_data.queries import objects as queries
+from tams_data.store.allocations import Allocations, find_allocated, hashes_of
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
 _OBJECT, _INSTANCE = schema.OBJECTS.record, schema.OBJECT_INSTANCES.record
-
-_FEW = 32
-"""Up to so many ids are looked up by index."""
+_ALLOCATION = schema.STORAGE_ALLOCATIONS.record
 
 
 class KeySequence:
@@ -61,8 +58,8 @@ class Allocation:
 class Allocator:
     """Allocates objects; `each(Allocator(keys))` is a handler of the writer."""
 
-    def __init__(self, new_key: Callable[[], int]) -> None:
-        self._new_key = new_key
+    def __init__(self, new_key: Callable[[], int], allocations: Allocations) -> None:
+        self._new_key, self._allocations = new_key, allocations
         self.__name__ = "allocate_objects"
 
     def __call__(self, transaction: Transaction, request: AllocateObjects) -> list[Allocation]:
@@ -79,22 +76,33 @@ class Allocator:
         if flow["container"] is None:
             raise InvalidInput(f"flow {request.flow_id} has no container", field="container", value=None)
         ids = request.object_ids if request.object_ids is not None else [str(uuid4()) for _ in range(request.count)]
-        _refuse_taken(transaction, ids)
+        self._refuse_taken(transaction, ids)
         content_type = request.content_type or flow["container"]
-        rows = [
-            {
-                "object_key": self._new_key(),
-                "object_id": object_id,
-                "id_hash": schema.id_hash(object_id),
-                "flow_id": request.flow_id,
-                "storage_id": request.storage_id,
-                "content_type": content_type,
-                "created_ns": request.now_ns,
-            }
+        records = [
+            _ALLOCATION(
+                object_key=self._new_key(),
+                object_id=object_id,
+                id_hash=schema.id_hash(object_id),
+                flow_id=request.flow_id,
+                storage_id=request.storage_id,
+                content_type=content_type,
+                size_bytes=None,
+                created_ns=request.now_ns,
+            )
             for object_id in ids
         ]
-        transaction.insert(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.rows(rows))
+        self._allocations.add(transaction, records)
         return [Allocation(object_id, content_type) for object_id in ids]
+
+    def _refuse_taken(self, transaction: Transaction, ids: Sequence[str]) -> None:
+        twice = next((one for i, one in enumerate(ids) if one in ids[:i]), None) if len(set(ids)) < len(ids) else None
+        if twice is not None:
+            raise ObjectConflict(f"object id {twice!r} is given twice", field="object_ids", value=twice)
+        wanted = frozenset(ids)
+        taken = {**find_registered(transaction, wanted), **self._allocations.find(transaction, wanted)}
+        if taken:
+            first = next(iter(taken))
+            raise ObjectConflict(f"object id {first!r} is in use", field="object_ids", value=first)
 
 
 @dataclass(frozen=True)
@@ -105,61 +113,46 @@ class RecordUpload:
     size_bytes: int
 
 
-def record_upload(transaction: Transaction, upload: RecordUpload) -> None:
-    """Note the size of an upload.
+class UploadRecorder:
+    """Records uploads; `each(UploadRecorder(allocations))` is a handler of the writer."""
 
-    :raise ObjectConflict: the object is not allocated, or is registered and so immutable.
-    """
-    row = allocation(transaction, upload.object_id)
-    change = {"object_key": row["object_key"], "size_bytes": upload.size_bytes}
-    names = ("object_key", "size_bytes")
-    transaction.update(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.part(names, [change]))
+    def __init__(self, allocations: Allocations) -> None:
+        self._allocations = allocations
+        self.__name__ = "record_upload"
+
+    def __call__(self, transaction: Transaction, upload: RecordUpload) -> None:
+        """Note the size of an upload.
+
+        :raise ObjectConflict: the object is not allocated, or is registered and so immutable.
+        """
+        found = self._allocations.find(transaction, [upload.object_id])
+        self._allocations.set_size(transaction, _uploadable(found, upload.object_id), upload.size_bytes)
 
 
-def allocation(reader: Reader, object_id: str) -> dict[str, Any]:
-    """The row of `storage_allocations` of an object that may be uploaded.
+def allocation(reader: Reader, object_id: str) -> Any:
+    """The record of `storage_allocations` of an object that may be uploaded.
 
     :raise ObjectConflict: it is not allocated, or is registered and so immutable.
     """
-    row = find_allocated(reader, {object_id}).get(object_id)
-    if row is None:
+    return _uploadable(find_allocated(reader, [object_id]), object_id)
+
+
+def _uploadable(found: Mapping[str, Any], object_id: str) -> Any:
+    record = found.get(object_id)
+    if record is None:
         raise ObjectConflict(
             f"object {object_id!r} is not allocated, or is registered already", field="object_id", value=object_id
         )
-    return row
-
-
-def _refuse_taken(transaction: Transaction, ids: Sequence[str]) -> None:
-    twice = next((one for i, one in enumerate(ids) if one in ids[:i]), None) if len(set(ids)) < len(ids) else None
-    if twice is not None:
-        raise ObjectConflict(f"object id {twice!r} is given twice", field="object_ids", value=twice)
-    wanted = frozenset(ids)
-    taken = {**find_registered(transaction, wanted), **find_allocated(transaction, wanted)}
-    if taken:
-        first = next(iter(taken))
-        raise ObjectConflict(f"object id {first!r} is in use", field="object_ids", value=first)
+    return record
 
 
 def find_registered(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, Any]]:
     """Rows of `objects` by object id, for those of `ids` that are registered."""
     if not ids:
         return {}
-    keys = reader.read(queries.keys_by_hash, {"hashes": _hashes(ids)})["key"].to_pylist()
+    keys = reader.read(queries.keys_by_hash, {"hashes": hashes_of(ids)})["key"].to_pylist()
     rows = reader.read(queries.by_key, {"keys": keys}).to_pylist() if keys else []
     return {row["id"]: row for row in rows if row["id"] in ids}
-
-
-def find_allocated(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Rows of `storage_allocations` by object id, for those of `ids` that are allocated and not registered."""
-    if not ids:
-        return {}
-    hashes = [schema.id_hash(one) for one in ids] if len(ids) <= _FEW else _hashes(ids)
-    rows = reader.read(queries.allocated, {"hashes": hashes}).to_pylist()
-    return {row["object_id"]: row for row in rows if row["object_id"] in ids}
-
-
-def _hashes(ids: Iterable[str]) -> pa.Table:
-    return pa.table({"id_hash": pa.array([schema.id_hash(one) for one in ids], pa.int64())})
 
 
 def registered(reader: Reader, object_id: str) -> dict[str, Any]:
@@ -200,9 +193,10 @@ class Registry:
 
     new_key: Callable[[], int]
     labels: Collection[str]
+    allocations: Allocations
     now_ns: int
     known: dict[str, Any] = field(default_factory=dict)  # records of objects
-    allocated: dict[str, dict[str, Any]] = field(default_factory=dict)
+    allocated: dict[str, Any] = field(default_factory=dict)  # records of allocations
     new_objects: list[Any] = field(default_factory=list)
     new_instances: list[Any] = field(default_factory=list)
     urls: set[tuple[int, str, str]] = field(default_factory=set)  # object key, URL, label
@@ -213,7 +207,7 @@ class Registry:
         `with_urls` are those that come with `get_urls`: they may be what the objects have already.
         """
         wanted = set(ids)
-        self.allocated = find_allocated(reader, wanted)
+        self.allocated = self.allocations.find(reader, wanted)
         found = find_registered(reader, wanted - self.allocated.keys())
         self.known = {object_id: _OBJECT(**row) for object_id, row in found.items()}
         if keys := [row.key for object_id, row in self.known.items() if object_id in with_urls]:
@@ -245,24 +239,24 @@ class Registry:
         """Write what was registered."""
         transaction.insert(schema.OBJECTS, schema.OBJECTS.records(self.new_objects))
         transaction.insert(schema.OBJECT_INSTANCES, schema.OBJECT_INSTANCES.records(self.new_instances))
-        claimed = [{"object_key": row.key} for row in self.new_objects if row.id in self.allocated]
-        transaction.delete(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.keys(claimed))
+        claimed = [self.allocated[row.id] for row in self.new_objects if row.id in self.allocated]
+        self.allocations.claim(transaction, claimed)
 
     def _new_row(self, object_id: str, flow_id: str, *, of: ObjectUse | None, init_key: int | None) -> Any:
         """A record of `objects`: of the media object of a segment, or of an initialisation object when `of` is None."""
         allocated = self.allocated.get(object_id)
         timerange = None if of is None else _object_timerange(of)
         return _OBJECT(
-            key=allocated["object_key"] if allocated else self.new_key(),
+            key=allocated.object_key if allocated else self.new_key(),
             id=object_id,
-            id_hash=allocated["id_hash"] if allocated else schema.id_hash(object_id),
+            id_hash=allocated.id_hash if allocated else schema.id_hash(object_id),
             is_init=of is None,
             start_ns=timerange and timerange.start_ns,
             end_ns=timerange and timerange.end_ns,
             timerange=of and of.object_timerange_text,
             key_frame_count=of and of.key_frame_count,
             init_object_key=init_key,
-            size_bytes=allocated["size_bytes"] if allocated else None,
+            size_bytes=allocated.size_bytes if allocated else None,
             first_flow_id=flow_id,
             created_ns=self.now_ns,
         )
@@ -271,7 +265,7 @@ class Registry:
         self.known[row.id] = row
         self.new_objects.append(row)
         if allocated := self.allocated.get(row.id):
-            self.new_instances.append(_INSTANCE(row.key, allocated["storage_id"], None, None, self.now_ns))
+            self.new_instances.append(_INSTANCE(row.key, allocated.storage_id, None, None, self.now_ns))
         for url, label in get_urls:
             self.new_instances.append(_INSTANCE(row.key, None, label, url, self.now_ns))
             self.urls.add((row.key, url, label))
@@ -280,7 +274,7 @@ class Registry:
         if segment.init_object_id is None:
             return None
         known = self.known.get(segment.init_object_id)
-        return int(known.key if known else self.allocated[segment.init_object_id]["object_key"])
+        return int(known.key if known else self.allocated[segment.init_object_id].object_key)
 
     def _check_urls(self, known: Any, segment: ObjectUse) -> None:
         """Accept URLs that the object has: the request may be a repeated one."""
@@ -358,11 +352,11 @@ def _check_reuse(known: Any, segment: ObjectUse, init_key: int | None) -> None:
         raise _outside(segment, timerange)
 
 
-def _check_meant_for(allocated: Mapping[str, Any] | None, flow_id: str, name: str) -> None:
-    if allocated is not None and allocated["flow_id"] != flow_id:
-        object_id = allocated["object_id"]
+def _check_meant_for(allocated: Any, flow_id: str, name: str) -> None:
+    if allocated is not None and allocated.flow_id != flow_id:
+        object_id = allocated.object_id
         raise ObjectConflict(
-            f"object {object_id!r} was allocated for flow {allocated['flow_id']}", field=name, value=object_id
+            f"object {object_id!r} was allocated for flow {allocated.flow_id}", field=name, value=object_id
         )
 
 

@@ -15,28 +15,12 @@ from tams_data.queries import flows as flow_queries
 from tams_data.queries import objects as object_queries
 from tams_data.queries import segments as queries
 from tams_data.store import timelines
+from tams_data.store.allocations import Allocations
+from tams_data.store.appends import Appends, NewSegment
 from tams_data.store.objects import Registry, find_registered
 from tams_data.store.reading import flow_row, objects_with_instances
 from tams_data.store.timelines import Placed, Timeline
 from tams_data.timerange import TimeRange
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSegment:
-    """A segment to register. Texts are the client's own where they are not canonical; `get_urls` are (url, label)."""
-
-    object_id: str
-    timerange: TimeRange
-    timerange_text: str | None = None
-    ts_offset_ns: int | None = None
-    object_timerange: TimeRange | None = None
-    object_timerange_text: str | None = None
-    last_duration_ns: int | None = None
-    sample_offset: int | None = None
-    sample_count: int | None = None
-    key_frame_count: int | None = None
-    init_object_id: str | None = None
-    get_urls: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -55,9 +39,9 @@ class SegmentAdder:
     many requests are in it. The result of a request is a list with None or an error for each of its segments.
     """
 
-    def __init__(self, new_key: Callable[[], int], labels: Collection[str]) -> None:
+    def __init__(self, new_key: Callable[[], int], labels: Collection[str], allocations: Allocations) -> None:
         """`labels` are those of the storage backends: uncontrolled URLs must have others."""
-        self._new_key, self._labels = new_key, labels
+        self._new_key, self._labels, self._allocations = new_key, labels, allocations
 
     def __call__(
         self, transaction: Transaction, requests: Sequence[AddSegments]
@@ -66,13 +50,27 @@ class SegmentAdder:
         flows = {row["id"]: row for row in transaction.read(flow_queries.for_writing, {"ids": ids}).to_pylist()}
         verdicts: list[Any] = [_refusal(flows.get(request.flow_id), request) for request in requests]
         accepted = [request for request, refusal in zip(requests, verdicts, strict=True) if refusal is None]
-        batch = _Batch(transaction, flows, accepted, self._registry(requests[0].now_ns))
-        outcomes = iter([batch.add(request) for request in accepted])
-        batch.write()
+        outcomes = iter(self._add(transaction, flows, accepted))
         return [next(outcomes) if refusal is None else refusal for refusal in verdicts]
 
+    def _add(
+        self, transaction: Transaction, flows: dict[str, dict[str, Any]], requests: Sequence[AddSegments]
+    ) -> list[list[TamsDataError | None]]:
+        """Appends in whole columns, then the rest, which reads what they wrote, by the rules one by one."""
+        now_ns = requests[0].now_ns if requests else 0
+        appends = Appends(flows, self._allocations.find(transaction, _object_ids(requests)), now_ns)
+        outcomes: list[Any] = [appends.take(request.flow_id, request.segments) for request in requests]
+        appends.write(transaction, self._allocations)
+        rest = [request for request, outcome in zip(requests, outcomes, strict=True) if outcome is None]
+        if rest:
+            batch = _Batch(transaction, flows, rest, self._registry(now_ns))
+            judged = iter([batch.add(request) for request in rest])
+            batch.write()
+            outcomes = [next(judged) if outcome is None else outcome for outcome in outcomes]
+        return outcomes
+
     def _registry(self, now_ns: int) -> Registry:
-        return Registry(self._new_key, self._labels, now_ns)
+        return Registry(self._new_key, self._labels, self._allocations, now_ns)
 
 
 class _Batch:

@@ -10,11 +10,23 @@ from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore
 from tams_data.store import flows, objects, segments
-from tams_data.store.flows import DeleteFlow, PutFlow
-from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
-from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.allocations import Allocations
+from tams_data.store.appends import NewSegment
+from tams_data.store.flows import DeleteFlow, FlowDeleter, PutFlow
+from tams_data.store.objects import (
+    AllocateObjects,
+    Allocation,
+    Allocator,
+    KeySequence,
+    RecordUpload,
+    UploadRecorder,
+)
+from tams_data.store.segments import AddSegments, DeleteSegments, Orphan, SegmentAdder
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import TimeRange
+
+_REMEMBERED = 200_000
+"""How many allocations are remembered, at some 300 bytes each."""
 
 
 class Store:
@@ -25,21 +37,22 @@ class Store:
         database.create_tables()
         self.database = database
         self.media = media
-        self._writer = Writer(database, most=group_commit)
+        allocations = Allocations(_REMEMBERED if database.sole_writer else 0)
+        self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget)
         new_key = KeySequence.of(database)
         labels = {one.backend.label for one in media.values() if one.backend.label is not None}
-        self._allocate = each(Allocator(new_key))
-        self._add_segments = SegmentAdder(new_key, labels)
-        self._put_flow, self._delete_flow = each(flows.put), each(flows.delete)
+        self._allocate = each(Allocator(new_key, allocations))
+        self._add_segments = SegmentAdder(new_key, labels, allocations)
+        self._put_flow, self._delete_flow = each(flows.put), each(FlowDeleter(allocations))
         self._delete_segments = each(segments.delete)
-        self._record_upload = each(objects.record_upload)
+        self._record_upload = each(UploadRecorder(allocations))
 
     def put_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> bool:
         """Create or replace a flow; true when it is new. See `flows.put`."""
         return self._writer.submit(self._put_flow, PutFlow(flow, principal, time_ns()))
 
     def delete_flow(self, flow_id: str) -> None:
-        """Delete a flow, its segments, and the objects nothing else refers to. See `flows.delete`."""
+        """Delete a flow, its segments, and the objects nothing else refers to. See `flows.FlowDeleter`."""
         self._delete_bytes(self._writer.submit(self._delete_flow, DeleteFlow(flow_id, time_ns())))
 
     def allocate(
@@ -66,8 +79,8 @@ class Store:
         )
         return media, self._writer.submit(self._allocate, request)
 
-    def uploadable(self, object_id: str) -> Mapping[str, Any]:
-        """The allocation of an object whose bytes may be uploaded. See `objects.allocation`."""
+    def uploadable(self, object_id: str) -> Any:
+        """The allocation of an object whose bytes may be uploaded, a record. See `objects.allocation`."""
         return objects.allocation(self.database, object_id)
 
     def record_upload(self, object_id: str, size_bytes: int) -> None:

@@ -13,9 +13,17 @@ from hypothesis import HealthCheck, settings
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Tables, Transaction
 from tams_data.errors import TamsDataError
-from tams_data.store import flows, objects, segments
-from tams_data.store.flows import DeleteFlow, PutFlow
-from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
+from tams_data.store import flows, segments
+from tams_data.store.allocations import Allocations
+from tams_data.store.flows import DeleteFlow, FlowDeleter, PutFlow
+from tams_data.store.objects import (
+    AllocateObjects,
+    Allocation,
+    Allocator,
+    KeySequence,
+    RecordUpload,
+    UploadRecorder,
+)
 from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
 from tams_data.timerange import TimeRange
 
@@ -65,13 +73,17 @@ class Commands:
     def __init__(self, database: Database, labels: Collection[str] = ("local",)) -> None:
         self.database, self.now_ns = database, NOW_NS
         new_key = KeySequence.of(database)
-        self._allocator, self._adder = Allocator(new_key), SegmentAdder(new_key, labels)
+        # What is remembered after each command is tested with every one that follows.
+        allocations = Allocations(most=4)
+        self._allocator, self._adder = Allocator(new_key, allocations), SegmentAdder(new_key, labels, allocations)
+        self._upload_recorder, self._flow_deleter = UploadRecorder(allocations), FlowDeleter(allocations)
+        self._allocations = allocations
 
     def put_flow(self, given: Mapping[str, Any], *, principal: str | None = None) -> bool:
         return self._run(flows.put, PutFlow(given, principal, self._tick()))
 
     def delete_flow(self, flow_id: str) -> list[Orphan]:
-        return self._run(flows.delete, DeleteFlow(flow_id, self._tick()))
+        return self._run(self._flow_deleter, DeleteFlow(flow_id, self._tick()))
 
     def allocate(
         self, flow_id: str, *object_ids: str, count: int = 1, content_type: str | None = None
@@ -87,7 +99,7 @@ class Commands:
         return self._run(self._allocator, request)
 
     def record_upload(self, object_id: str, size_bytes: int) -> None:
-        self._run(objects.record_upload, RecordUpload(object_id, size_bytes))
+        self._run(self._upload_recorder, RecordUpload(object_id, size_bytes))
 
     def add(self, flow_id: str, *new: NewSegment) -> list[TamsDataError | None]:
         """The verdict on each segment of one request; an error for the whole request is raised."""
@@ -108,8 +120,12 @@ class Commands:
         return self._run(segments.delete, DeleteSegments(flow_id, timerange, object_id, self._tick()))
 
     def _run(self, command: Callable[[Transaction, Any], Any], request: object) -> Any:
-        with self.database.transaction() as transaction:
-            return command(transaction, request)
+        try:
+            with self.database.transaction() as transaction:
+                return command(transaction, request)
+        except BaseException:
+            self._allocations.forget()
+            raise
 
     def _tick(self) -> int:
         self.now_ns += 1

@@ -117,7 +117,7 @@ def test_the_size_of_an_upload_becomes_that_of_the_object(database, two):
 def test_an_upload_needs_an_allocation_that_is_not_registered_yet(database, two):
     two.allocate("f", "a", "b")
     two.add("f", segment("a", 0, 10))
-    assert allocation(database, "b")["flow_id"] == "f"
+    assert allocation(database, "b").flow_id == "f"
     for object_id in ("a", "unknown"):
         message = f"^object '{object_id}' is not allocated, or is registered already$"
         with pytest.raises(ObjectConflict, match=message):
@@ -346,7 +346,7 @@ def test_keys_ascend_and_go_on_where_they_stood(database, two):
     again.allocate("f", "d")
     again.add("f", segment("d", 20, 30))
     found = objects(database)
-    assert found["a"]["key"] < found["b"]["key"] < allocation(database, "c")["object_key"] < found["d"]["key"]
+    assert found["a"]["key"] < found["b"]["key"] < allocation(database, "c").object_key < found["d"]["key"]
 
 
 def test_the_first_key_of_a_store_is_1(database):

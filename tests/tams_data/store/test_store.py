@@ -75,7 +75,7 @@ def test_bytes_of_an_allocation_go_with_its_flow(recorded):
 
 def test_an_object_may_be_uploaded_until_it_is_registered(recorded):
     recorded.allocate("f", object_ids=["c"])
-    assert recorded.uploadable("c")["content_type"] == "video/mp2t"
+    assert recorded.uploadable("c").content_type == "video/mp2t"
     with pytest.raises(ObjectConflict):
         recorded.uploadable("a")
 

@@ -13,6 +13,7 @@ from tams_data import schema
 from tams_data.errors import InvalidInput, SegmentOverlap
 from tams_data.queries import segments as queries
 from tams_data.store import timelines
+from tams_data.store.allocations import Allocations
 from tams_data.store.segments import AddSegments, SegmentAdder
 from tams_data.store.timelines import EMPTY, Placed, Timeline
 from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
@@ -246,7 +247,7 @@ def test_a_segment_without_two_ends_is_refused_without_a_look_at_the_others(data
             reads.append(query)
             return self._transaction.read(query, values, **options)
 
-    adder = SegmentAdder(iter(range(100, 200)).__next__, ())
+    adder = SegmentAdder(iter(range(100, 200)).__next__, (), Allocations())
     wanted = [segment("c", *bounds) for bounds in ((MIN_NS, MAX_NS), (15, MAX_NS), (5, 5))]
     with database.transaction() as transaction:
         (verdicts,) = adder(Watched(transaction), [AddSegments("f", wanted, 0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -118,6 +119,18 @@ def test_commands_that_wait_together_are_committed_together(database, watched, m
         assert outcomes(writer, [(PUT, key) for key in range(6)]) == [f"put {key}" for key in range(6)]
     assert watched.committed == 1 + commits  # the one they waited behind
     assert keys(database) == [0, 1, 2, 3, 4, 5]
+
+
+def test_callers_who_come_again_at_once_are_committed_together_again(database, watched):
+    """Without waiting for those just answered, one half of them would be committed while the other half waits."""
+
+    def slow(_transaction: Transaction, arguments: Sequence[int]) -> list[int]:
+        time.sleep(0.1)
+        return list(arguments)
+
+    with writing(watched) as writer, ThreadPoolExecutor(max_workers=4) as callers:
+        list(callers.map(lambda caller: [writer.submit(slow, caller) for _ in range(5)], range(4)))
+    assert 5 <= watched.committed <= 8
 
 
 def test_neighbours_of_one_kind_are_carried_out_at_once_and_in_order(database):
