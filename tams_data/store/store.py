@@ -9,10 +9,13 @@ from typing import Any
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore
-from tams_data.store import flows, objects, segments
+from tams_data.store import flows, objects, profiles, segments, service, webhooks
 from tams_data.store.flows import DeleteFlow, PutFlow
 from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
+from tams_data.store.profiles import CreateProfile
 from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.service import DescribeService
+from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import TimeRange
 
@@ -33,6 +36,10 @@ class Store:
         self._put_flow, self._delete_flow = each(flows.put), each(flows.delete)
         self._delete_segments = each(segments.delete)
         self._record_upload = each(objects.record_upload)
+        self._describe_service = each(service.describe)
+        self._create_profile = each(profiles.create)
+        self._create_webhook, self._change_webhook = each(webhooks.create), each(webhooks.change)
+        self._delete_webhook = each(webhooks.delete)
 
     def put_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> bool:
         """Create or replace a flow; true when it is new. See `flows.put`."""
@@ -82,6 +89,26 @@ class Store:
         """Delete segments wholly inside a time range, and objects nothing else refers to. See `segments.delete`."""
         request = DeleteSegments(flow_id, timerange, object_id, time_ns())
         self._delete_bytes(self._writer.submit(self._delete_segments, request))
+
+    def describe_service(self, properties: Mapping[str, str]) -> None:
+        """Set the name or the description of the service. See `service.describe`."""
+        self._writer.submit(self._describe_service, DescribeService(properties, time_ns()))
+
+    def create_profile(self, profile: Mapping[str, Any], *, principal: str | None = None) -> None:
+        """Create a profile. See `profiles.create`."""
+        self._writer.submit(self._create_profile, CreateProfile(profile, principal, time_ns()))
+
+    def create_webhook(self, webhook: Mapping[str, Any], *, principal: str | None = None) -> str:
+        """Register a webhook; its id. See `webhooks.create`."""
+        return self._writer.submit(self._create_webhook, PutWebhook(webhook, principal, time_ns()))
+
+    def change_webhook(self, webhook: Mapping[str, Any]) -> None:
+        """Replace a webhook. See `webhooks.change`."""
+        self._writer.submit(self._change_webhook, PutWebhook(webhook, None, time_ns()))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Delete a webhook. See `webhooks.delete`."""
+        self._writer.submit(self._delete_webhook, webhook_id)
 
     def backend(self, storage_id: str | None = None) -> MediaStore:
         """The media store of a storage backend; without an id the default one.

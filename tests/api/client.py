@@ -19,10 +19,10 @@ from tams_data.store.store import Store
 from tests.api import specification
 from tests.api.builders import Json
 
-BESIDE_THE_SPECIFICATION = re.compile(r"/media/|/openapi\.json$|/docs$|/swagger")
+BESIDE_THE_SPECIFICATION = re.compile(r"/media/|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$")
 """Paths that the service has and TAMS does not."""
 
-UNNAMED = {("GET", "/service/storage-backends"), ("HEAD", "/service/storage-backends")}
+UNNAMED = {(method, path) for method in ("GET", "HEAD") for path in ("/service/storage-backends", "/service/webhooks")}
 """Operations for which the specification names no 400, though it gives them parameters that can be wrong."""
 
 NEXT = re.compile(r'^<(?P<url>[^>]+)>; rel="next"$')
@@ -46,6 +46,20 @@ class CheckedClient(FlaskClient):
     def create_flow(self, flow: Json) -> Json:
         """Put a flow that is not there yet; the answer."""
         response = self.put(f"/flows/{flow['id']}", json=flow)
+        assert response.status_code == 201, response.text
+        return as_object(response)
+
+    def create_profile(self, profile: Json) -> Json:
+        """Post a profile that is not there yet; the answer."""
+        response = self.post(f"/service/profiles/{profile['id']}", json=profile)
+        assert response.status_code == 201, response.text
+        return as_object(response)
+
+    def create_webhook(self, **webhook: Any) -> Json:
+        """Register a webhook for new flows, or with what is given; the answer."""
+        response = self.post(
+            "/service/webhooks", json={"url": "https://a.example", "events": ["flows/created"], **webhook}
+        )
         assert response.status_code == 201, response.text
         return as_object(response)
 
