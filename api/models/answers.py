@@ -30,6 +30,30 @@ class Problem(BaseModel):
     value: Any = Field(None, description="What was given")
 
 
+class Check(Answer):
+    """Something the service needs."""
+
+    name: str
+    passed: bool
+    detail: str | None = Field(None, description="What is wrong with it")
+
+
+class Health(Answer):
+    """The service is ready."""
+
+    live: Literal[True]
+    ready: Literal[True]
+    checks: list[Check]
+
+
+class Unready(Problem):
+    """The service answers and cannot serve."""
+
+    live: Literal[True]
+    ready: Literal[False]
+    checks: list[Check]
+
+
 class EventStreamMechanism(Answer):
     """A way to be told of events."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
 from typing import Any
 
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore
+from tams_data.queries import service as service_queries
 from tams_data.store import flows, objects, profiles, segments, service, webhooks
 from tams_data.store.flows import DeleteFlow, PutFlow
 from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
@@ -18,6 +19,9 @@ from tams_data.store.service import DescribeService
 from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import TimeRange
+
+_WRITER_ANSWERS_WITHIN_S = 5
+"""Longer than a large group takes to commit on a busy machine."""
 
 
 class Store:
@@ -120,6 +124,15 @@ class Store:
                 return media
         raise UnknownStorageBackend(f"no storage backend {storage_id}", field="storage_id", value=storage_id)
 
+    def check(self) -> dict[str, TamsDataError | None]:
+        """What the store needs to serve, by name: None where it works, or what is wrong with it. Cheap."""
+        checks: dict[str, Callable[[], object]] = {
+            "database": lambda: self.database.read(service_queries.info),
+            "writer": lambda: self._writer.check(within_s=_WRITER_ANSWERS_WITHIN_S),
+            **{f"storage backend {id_}": media.check for id_, media in self.media.items()},
+        }
+        return {name: _failure(check) for name, check in checks.items()}
+
     def close(self) -> None:
         """Commit what is queued and release the database."""
         self._writer.close()
@@ -129,3 +142,11 @@ class Store:
         # After the commit: bytes without a row are waste that a sweep can find, a row without bytes is a lie.
         for storage_id in {orphan.storage_id for orphan in orphans}:
             self.media[storage_id].delete([o.object_id for o in orphans if o.storage_id == storage_id])
+
+
+def _failure(check: Callable[[], object]) -> TamsDataError | None:
+    try:
+        check()
+    except TamsDataError as error:
+        return error
+    return None

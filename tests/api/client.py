@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import pyarrow as pa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -151,6 +152,14 @@ def next_url(link: str) -> str:
     return found["url"]
 
 
+def content_of(response: TestResponse) -> bytes:
+    """The body of an answer, unpacked if it came compressed."""
+    coding = response.headers.get("Content-Encoding")
+    if coding is None or not response.data:
+        return response.data
+    return bytes(pa.input_stream(pa.py_buffer(response.data), compression=coding).read())
+
+
 def as_object(response: TestResponse) -> Json:
     """The JSON object of an answer."""
     found = json.loads(response.data)
@@ -176,7 +185,7 @@ def check(method: str, path: str, response: TestResponse) -> None:
         return
     if response.status_code == 400 and ((method, path) in UNNAMED or not _is_text(response.request.query_string)):
         return
-    spec.check(method, path, response.status_code, dict(response.headers), response.data)
+    spec.check(method, path, response.status_code, dict(response.headers), content_of(response))
 
 
 def check_problem(response: TestResponse) -> None:
