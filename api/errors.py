@@ -105,6 +105,8 @@ def _path(location: tuple[int | str, ...]) -> str:
     # Pydantic names the variant of a union in the location; a client did not write it.
     if len(location) > 1 and location[0] in _VARIANTS:
         location = location[1:]
+    if location[:1] == ("flow_metadata",) and location[1:2] and location[1] in _VARIANTS:
+        location = location[:1] + location[2:]
     if location[:1] == ("tags",):
         location = location[:2] + location[3:]
     elif location[:1] == ("profile_id",):

@@ -6,7 +6,9 @@ from copy import deepcopy
 from typing import Any
 from urllib.parse import quote
 
+from flask import Response
 from flask_openapi3 import APIBlueprint, Info, OpenAPI, Tag
+from flask_openapi3_redoc.plugins import RegisterPlugin as Redoc
 from flask_openapi3_swagger.plugins import RegisterPlugin as SwaggerUI
 from pydantic import BaseModel
 from werkzeug.routing import BaseConverter
@@ -56,9 +58,9 @@ class _AnyText(BaseConverter):
 
 
 class Api(OpenAPI):
-    """A Flask application that describes itself at `/openapi.json`, and for people at `/docs`.
+    """A Flask application that describes itself at `/openapi.json`, and for people at `/docs` and `/redoc`.
 
-    Swagger UI's files come from an installed package: the page needs no internet.
+    The files of Swagger UI and of ReDoc come from installed packages: the pages need no internet.
     """
 
     def __init__(self, name: str) -> None:
@@ -68,6 +70,9 @@ class Api(OpenAPI):
         self.add_url_rule("/openapi.json", view_func=lambda: self.api_doc, endpoint="openapi")
         self.register_blueprint(SwaggerUI.register(doc_url="openapi.json"))
         self.add_url_rule("/docs", view_func=self.view_functions["swagger.swagger"], endpoint="docs")
+        redoc = Redoc.register(doc_url="openapi.json")
+        redoc.after_request(_keep_at_home)
+        self.register_blueprint(redoc)
 
     def generate_spec_json(self) -> None:
         """Add to each GET the HEAD that answers like it, without a body."""
@@ -80,6 +85,15 @@ class Api(OpenAPI):
                 operation.update(_described(operation.pop("description", "")))
             if "get" in item:
                 item["head"] = _head(item["get"])
+
+
+def _keep_at_home(page: Response) -> Response:
+    """Have a browser load nothing from elsewhere: ReDoc wants the logo of its makers from their server."""
+    page.headers["Content-Security-Policy"] = (
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+        " img-src 'self' data:; worker-src blob:"
+    )
+    return page
 
 
 def _described(docstring: str) -> dict[str, str]:
@@ -135,14 +149,13 @@ def answers(
         good["content"] = {"application/json": {"schema": _schema(ok)}}
     if headers:
         good["headers"] = headers
-    bad = {
-        code: {
-            "description": _PROBLEMS[code],
-            "content": {"application/problem+json": {"schema": _schema(Problem)}},
-        }
-        for code in problems
-    }
+    bad = {code: as_problem(_PROBLEMS[code]) for code in problems}
     return {status: good, **bad, **{int(key.removeprefix("status_")): value for key, value in more.items()}}
+
+
+def as_problem(description: str, model: type[Problem] = Problem) -> dict[str, Any]:
+    """A response that is a problem (RFC 9457)."""
+    return {"description": description, "content": {"application/problem+json": {"schema": _schema(model)}}}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -23,3 +23,15 @@ class ObjectPath(BaseModel):
     """An object."""
 
     object_id: str = Field(description="Object id, URL-encoded")
+
+
+class ProfilePath(BaseModel):
+    """A profile."""
+
+    profile_id: Uuid = Field(description="Profile id")
+
+
+class WebhookPath(BaseModel):
+    """A webhook."""
+
+    webhook_id: Uuid = Field(description="Webhook id")

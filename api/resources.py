@@ -109,6 +109,32 @@ def _source(row: Mapping[str, Any], members: Iterable[Any], collecting: Iterable
     )
 
 
+def profile_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile."""
+    return present(
+        id=row["id"],
+        label=row["label"],
+        description=row["description"],
+        created_by=row["created_by"],
+        created=clock(row["created_ns"]),
+        tags=orjson.loads(row["tags"]),
+        flow_metadata=orjson.loads(row["flow_metadata"]),
+    )
+
+
+def webhook_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A webhook; its key is shown to nobody."""
+    return present(
+        id=row["id"],
+        url=row["url"],
+        api_key_name=row["api_key_name"],
+        **orjson.loads(row["selection"]),
+        tags=orjson.loads(row["tags"]),
+        status=row["status"],
+        error=_parsed(row["error"]),
+    )
+
+
 def _parsed(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
 

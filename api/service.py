@@ -10,17 +10,20 @@ from pydantic import Field
 from api.filters import tags_match
 from api.models.answers import Paths, Service, StorageBackends
 from api.models.common import QueryBool
+from api.models.service import ServicePost
 from api.openapi import API_VERSION, PAGING_HEADERS, answers, blueprint
 from api.paging import Paged, json, page_of, token
 from api.state import settings, store
 from api.validation import validated
 from tams_data import __version__
 from tams_data.media import StorageBackend
+from tams_data.queries import service as queries
 from tams_data.timerange import NS_PER_SECOND, format_timestamp
 
 bp = blueprint("service", "What this service is, and where its media live")
 
 _PATHS = ["service", "sources", "flows", "objects"]
+_EVENT_STREAMS = [{"name": "webhooks"}]
 
 
 class BackendsQuery(Paged):
@@ -45,18 +48,28 @@ def get_root() -> Response:
 def get_service() -> Response:
     """What this service is."""
     chosen = settings()
+    said = store().database.read(queries.info).to_pylist()
     return json(
         {
             "name": chosen.service_name,
             "description": chosen.service_description,
+            **{row["property"]: row["value"] for row in said},
             "type": "urn:x-tams:service.tams-data",
             "api_version": API_VERSION,
             "service_version": __version__,
-            "event_stream_mechanisms": [],
+            "event_stream_mechanisms": _EVENT_STREAMS,
             "min_object_timeout": format_timestamp(chosen.object_timeout * NS_PER_SECOND),
             "min_presigned_url_timeout": format_timestamp(chosen.url_timeout * NS_PER_SECOND),
         }
     )
+
+
+@bp.post("/service", responses=answers(400, 403, description="The service is described so"))
+@validated
+def post_service(body: ServicePost) -> Response:
+    """Set the name or the description of the service, in place of its settings."""
+    store().describe_service(body.model_dump(exclude_none=True))
+    return Response(status=200)
 
 
 @bp.get("/service/storage-backends", responses=answers(400, ok=StorageBackends, headers=PAGING_HEADERS))

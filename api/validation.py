@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.state import settings
@@ -97,12 +97,8 @@ def _path(model: type[BaseModel], variables: dict[str, str]) -> BaseModel:
 
 def _body(model: type[BaseModel]) -> BaseModel:
     data = raw_body()
-    # TAMS 8.2, POST storage: the body may be left out.
-    return model.model_validate({}) if not data and _optional(model) else model.model_validate_json(data)
-
-
-def _optional(model: type[BaseModel]) -> bool:
-    return not issubclass(model, RootModel) and not any(field.is_required() for field in model.model_fields.values())
+    optional = getattr(model, "may_be_left_out", False)
+    return model.model_validate({}) if not data and optional else model.model_validate_json(data)
 
 
 def check_query_text() -> None:

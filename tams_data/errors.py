@@ -11,7 +11,9 @@
      ├── NotFound
      │    ├── SourceNotFound
      │    ├── FlowNotFound
-     │    └── ObjectNotFound
+     │    ├── ObjectNotFound
+     │    ├── ProfileNotFound
+     │    └── WebhookNotFound
      ├── Forbidden
      │    ├── FlowReadOnly          the flow is read-only
      │    └── UrlRefused            a media URL is expired, forged, or for another method or object
@@ -86,6 +88,14 @@ class FlowNotFound(NotFound):
 
 class ObjectNotFound(NotFound):
     """No registered object has this id, or its bytes are not in the media store."""
+
+
+class ProfileNotFound(NotFound):
+    """No profile has this id."""
+
+
+class WebhookNotFound(NotFound):
+    """No webhook has this id."""
 
 
 class Forbidden(TamsDataError):

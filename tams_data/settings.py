@@ -38,6 +38,11 @@ class Settings(BaseSettings):
     url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
     max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
     max_segments: int = Field(5000, ge=1, description="Most segments in one POST")
+    cors_origins: str | None = Field(
+        None,
+        pattern=r"^(\*|https?://[^/,*\s]+(,https?://[^/,*\s]+)*)$",
+        description="Origins whose pages may use the service from a browser, a comma list, or `*`; default: none",
+    )
     threads: int = Field(128, ge=1, description="Requests served at once; a slow upload is one while it lasts")
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 
@@ -64,6 +69,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of the database."""
         return self.database_url or f"duckdb:///{self.data_dir / 'tams.duckdb'}"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of `cors_origins`."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
 
     @property
     def url(self) -> str:

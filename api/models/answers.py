@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from api.models.common import Format, Rational, Status, Tags, Uuid
 from api.models.flows import CollectionItem, ContainerMapping
+from api.models.profiles import ProfileMetadata
+from api.models.webhooks import Event
 
 
 class Answer(BaseModel):
@@ -26,6 +28,30 @@ class Problem(BaseModel):
     instance: str
     field: str | None = Field(None, description="The parameter or property that is at fault")
     value: Any = Field(None, description="What was given")
+
+
+class Check(Answer):
+    """Something the service needs."""
+
+    name: str
+    passed: bool
+    detail: str | None = Field(None, description="What is wrong with it")
+
+
+class Health(Answer):
+    """The service is ready."""
+
+    live: Literal[True]
+    ready: Literal[True]
+    checks: list[Check]
+
+
+class Unready(Problem):
+    """The service answers and cannot serve."""
+
+    live: Literal[True]
+    ready: Literal[False]
+    checks: list[Check]
 
 
 class EventStreamMechanism(Answer):
@@ -64,6 +90,55 @@ class StorageBackend(Answer):
 
 class StorageBackends(RootModel[list[StorageBackend]]):
     """Storage backends."""
+
+
+class Profile(Answer):
+    """A profile."""
+
+    id: Uuid
+    label: str | None = None
+    description: str | None = None
+    created_by: str | None = None
+    created: str
+    tags: Tags
+    flow_metadata: ProfileMetadata
+
+
+class Profiles(RootModel[list[Profile]]):
+    """Profiles."""
+
+
+class WebhookError(Answer):
+    """What a webhook failed with."""
+
+    type: str
+    summary: str
+    time: str
+
+
+class ShownWebhook(Answer):
+    """A webhook, without its key."""
+
+    id: Uuid
+    url: str
+    api_key_name: str | None = None
+    events: list[Event]
+    flow_ids: list[Uuid] | None = None
+    source_ids: list[Uuid] | None = None
+    flow_collected_by_ids: list[Uuid] | None = None
+    source_collected_by_ids: list[Uuid] | None = None
+    accept_get_urls: list[str] | None = None
+    accept_storage_ids: list[Uuid] | None = None
+    presigned: bool | None = None
+    verbose_storage: bool | None = None
+    include_object_timerange: bool | None = None
+    tags: Tags
+    status: Literal["created", "started", "disabled", "error"]
+    error: WebhookError | None = None
+
+
+class ShownWebhooks(RootModel[list[ShownWebhook]]):
+    """Webhooks."""
 
 
 class SourceMember(Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, RootModel, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, RootModel, Tag, model_validator
 
 from api.models.common import Body, Closed, Count, Int64, Mime, Positive, Rational, Status, Tags, Uuid
 
@@ -73,8 +73,8 @@ class FlowCommon(Body):
     profile_id: Uuid | Literal[""] | None = None
 
 
-class FlowTechnical(FlowCommon):
-    """What is known of the coding of a flow."""
+class Technical(Body):
+    """What is known of the coding of a flow (TAMS 8.2, flow-technical)."""
 
     codec: Mime | None = None
     container: Mime | None = None
@@ -193,55 +193,85 @@ class MultiEssence(Closed):
     init_segments: bool | None = None
 
 
-class VideoFlow(FlowTechnical):
-    """A video flow."""
+class VideoTechnical(Technical):
+    """The technical metadata of a video flow."""
 
     format: Literal["urn:x-nmos:format:video"]
     codec: Mime
     essence_parameters: VideoEssence
 
 
-class AudioFlow(FlowTechnical):
-    """An audio flow."""
+class AudioTechnical(Technical):
+    """The technical metadata of an audio flow."""
 
     format: Literal["urn:x-nmos:format:audio"]
     codec: Mime
     essence_parameters: AudioEssence
 
 
-class ImageFlow(FlowTechnical):
-    """An image flow."""
+class ImageTechnical(Technical):
+    """The technical metadata of an image flow."""
 
     format: Literal["urn:x-tam:format:image"]
     codec: Mime
     essence_parameters: ImageEssence
 
 
-class DataFlow(FlowTechnical):
-    """A data flow."""
+class DataTechnical(Technical):
+    """The technical metadata of a data flow."""
 
     format: Literal["urn:x-nmos:format:data"]
     codec: Mime
     essence_parameters: DataEssence
 
 
-class MultiFlow(FlowTechnical):
+class VideoFlow(VideoTechnical, FlowCommon):
+    """A video flow."""
+
+
+class AudioFlow(AudioTechnical, FlowCommon):
+    """An audio flow."""
+
+
+class ImageFlow(ImageTechnical, FlowCommon):
+    """An image flow."""
+
+
+class DataFlow(DataTechnical, FlowCommon):
+    """A data flow."""
+
+
+class MultiFlow(Technical, FlowCommon):
     """A multi-essence flow."""
 
     format: Literal["urn:x-nmos:format:multi"]
     essence_parameters: MultiEssence | None = None
 
 
+def _restated(_: Any) -> None:
+    raise ValueError("it is the profile's: a flow that has one may not restate it")
+
+
+_OfTheProfile: TypeAlias = Annotated[None, BeforeValidator(_restated), Field(description="The profile's; never given")]
+
+
 class ProfileFlow(FlowCommon):
-    """A flow whose technical metadata is that of a profile."""
+    """A flow whose technical metadata is that of a profile (TAMS 8.2, PUT flow)."""
 
     profile_id: Uuid
+    format: _OfTheProfile = None
+    codec: _OfTheProfile = None
+    container: _OfTheProfile = None
+    avg_bit_rate: _OfTheProfile = None
+    segment_duration: _OfTheProfile = None
+    essence_parameters: _OfTheProfile = None
+    container_mapping: _OfTheProfile = None
 
 
 def _kind(flow: Any) -> Any:
     # No annotation names a variant: the union is decided by what is said, or a client could never tell what is wrong.
     said = flow if isinstance(flow, dict) else getattr(flow, "__dict__", {})
-    return "profile" if said.get("profile_id") and "format" not in said else said.get("format")
+    return "profile" if said.get("profile_id") else said.get("format")
 
 
 FlowUnion: TypeAlias = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, RootModel, model_validator
 
 from api.models.common import Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
@@ -68,6 +70,8 @@ class SegmentsPost(RootModel[SegmentPost | list[SegmentPost]]):
 
 class StoragePost(Body):
     """A request for upload locations."""
+
+    may_be_left_out: ClassVar[bool] = True
 
     limit: int | None = Field(None, ge=1)
     object_ids: list[ObjectId] | None = Field(None, min_length=1)

@@ -134,3 +134,10 @@ class MediaStore(Protocol):
         One that cannot be deleted does not keep the others; the error comes at the end.
         """
         ...
+
+    def check(self) -> None:
+        """Return when objects can be stored now, as far as a few milliseconds can tell.
+
+        :raise MediaStoreFailed: they cannot.
+        """
+        ...

@@ -152,6 +152,14 @@ class LocalMediaStore:
         if failures:
             raise failures[0]
 
+    def check(self) -> None:
+        """Return when files can be written to the folder. See `MediaStore.check`."""
+        try:
+            with tempfile.TemporaryFile(dir=self._incoming) as file:
+                file.write(b"x")
+        except OSError as error:
+            raise MediaStoreFailed(f"media folder {self._folder}: {error.strerror}") from error
+
     def _delete(self, object_id: str) -> MediaStoreFailed | None:
         try:
             # Not made durable: bytes that come back after a crash are waste that no row refers to.

@@ -15,7 +15,7 @@ from tams_data.errors import FlowReadOnly, InvalidInput
 from tams_data.queries import flows as queries
 from tams_data.store import segments, timelines
 from tams_data.store.allocations import Allocations
-from tams_data.store.reading import flow_row, flow_rows, source_row
+from tams_data.store.reading import find_profile, flow_row, flow_rows, source_row
 from tams_data.store.segments import Orphan
 
 _AS_GIVEN = (
@@ -31,9 +31,13 @@ _AS_GIVEN = (
     "read_only",
     "max_bit_rate",
     "avg_bit_rate",
+    "profile_id",
 )
 _AS_JSON = ("segment_duration", "essence_parameters", "container_mapping")
 _FROM_ESSENCE = ("frame_width", "frame_height", "init_segments")
+_OF_PROFILES = ("format", "codec", "container", "avg_bit_rate", *_AS_JSON)
+"""What a flow takes from its profile (TAMS 8.2, flow-technical)."""
+
 _CONTENT = (*_AS_GIVEN, *_AS_JSON, "tags")
 """The columns whose change is a change of the flow's metadata."""
 
@@ -53,13 +57,14 @@ def put(transaction: Transaction, request: PutFlow) -> bool:
     Its source is created with it when there is none. A request that changes nothing writes nothing.
 
     :raise FlowReadOnly: the flow is read-only, and the request is not the one that only lifts this.
-    :raise InvalidInput: it contradicts its source, moves to another source, or collects a flow that is not there.
+    :raise InvalidInput: it contradicts its source or its profile, moves to another source, or collects a flow that
+        is not there.
     """
-    given = request.flow
+    existing = flow_rows(transaction, [request.flow["id"]]).get(request.flow["id"])
+    given = _with_profile(transaction, request.flow, existing)
     row, collection = _row(given), _collection(given)
-    _check_profile(given)
+    _check_profile(row, existing)
     _check_members(transaction, given["id"], collection)
-    existing = flow_rows(transaction, [given["id"]]).get(given["id"])
     _check_source(transaction, given, existing)
     if existing is None:
         _create(transaction, request, row, collection)
@@ -139,9 +144,36 @@ def json_text(value: object) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def _check_profile(given: Mapping[str, Any]) -> None:
-    if given.get("profile_id"):
-        raise InvalidInput(f"no profile {given['profile_id']}", field="profile_id", value=given["profile_id"])
+def _with_profile(
+    transaction: Transaction, given: Mapping[str, Any], existing: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """The flow with what it takes from its profile (TAMS 8.2, PUT flow).
+
+    It keeps its profile until a request says that its `profile_id` is another, or the empty text.
+    """
+    profile_id = given.get("profile_id")
+    if profile_id:
+        return {**given, **_metadata(transaction, profile_id)}
+    kept = existing["profile_id"] if existing is not None and profile_id is None else None
+    return {**given, "profile_id": kept}
+
+
+def _metadata(transaction: Transaction, profile_id: str) -> dict[str, Any]:
+    profile = find_profile(transaction, profile_id)
+    if profile is None:
+        raise InvalidInput(f"no profile {profile_id}", field="profile_id", value=profile_id)
+    metadata: dict[str, Any] = orjson.loads(profile["flow_metadata"])
+    return metadata
+
+
+def _check_profile(row: Mapping[str, Any], existing: Mapping[str, Any] | None) -> None:
+    """TAMS 8.2, PUT flow: what a flow has from its profile changes only when it gives the profile up."""
+    if existing is None or row["profile_id"] is None or row["profile_id"] != existing["profile_id"]:
+        return
+    for name in _OF_PROFILES:
+        if row[name] != existing[name]:
+            profile = f"profile {row['profile_id']}; an empty profile_id gives it up"
+            raise InvalidInput(f"{name} of flow {row['id']} is that of {profile}", field=name, value=row[name])
 
 
 def _check_members(transaction: Transaction, flow_id: str, collection: Sequence[Mapping[str, Any]]) -> None:

@@ -7,10 +7,12 @@ from operator import itemgetter
 from typing import Any
 
 from tams_data.engines.base import Reader
-from tams_data.errors import FlowNotFound
+from tams_data.errors import FlowNotFound, ProfileNotFound, WebhookNotFound
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import objects as object_queries
+from tams_data.queries import profiles as profile_queries
 from tams_data.queries import sources as source_queries
+from tams_data.queries import webhooks as webhook_queries
 
 
 def flow_rows(reader: Reader, ids: list[str]) -> dict[str, dict[str, Any]]:
@@ -33,6 +35,35 @@ def source_row(reader: Reader, source_id: str) -> dict[str, Any] | None:
     """A source, or None."""
     rows = reader.read(source_queries.by_id, {"ids": [source_id]}).to_pylist()
     return rows[0] if rows else None
+
+
+def find_profile(reader: Reader, profile_id: str) -> dict[str, Any] | None:
+    """A profile, or None."""
+    rows = reader.read(profile_queries.by_id, {"profile_id": profile_id}).to_pylist()
+    return rows[0] if rows else None
+
+
+def profile_row(reader: Reader, profile_id: str) -> dict[str, Any]:
+    """A profile.
+
+    :raise ProfileNotFound: there is none.
+    """
+    row = find_profile(reader, profile_id)
+    if row is None:
+        raise ProfileNotFound(f"no profile {profile_id}")
+    return row
+
+
+def webhook_row(reader: Reader, webhook_id: str) -> dict[str, Any]:
+    """A webhook, its key included.
+
+    :raise WebhookNotFound: there is none.
+    """
+    rows = reader.read(webhook_queries.by_id, {"webhook_id": webhook_id}).to_pylist()
+    if not rows:
+        raise WebhookNotFound(f"no webhook {webhook_id}")
+    row: dict[str, Any] = rows[0]
+    return row
 
 
 def objects_with_instances(reader: Reader, keys: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
 from typing import Any
 
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore
-from tams_data.store import flows, objects, segments
+from tams_data.queries import service as service_queries
+from tams_data.store import flows, objects, profiles, segments, service, webhooks
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
 from tams_data.store.flows import DeleteFlow, FlowDeleter, PutFlow
@@ -21,12 +22,18 @@ from tams_data.store.objects import (
     RecordUpload,
     UploadRecorder,
 )
+from tams_data.store.profiles import CreateProfile
 from tams_data.store.segments import AddSegments, DeleteSegments, Orphan, SegmentAdder
+from tams_data.store.service import DescribeService
+from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import TimeRange
 
 _REMEMBERED = 200_000
 """How many allocations are remembered, at some 300 bytes each."""
+
+_WRITER_ANSWERS_WITHIN_S = 5
+"""Longer than a large group takes to commit on a busy machine."""
 
 
 class Store:
@@ -46,6 +53,10 @@ class Store:
         self._put_flow, self._delete_flow = each(flows.put), each(FlowDeleter(allocations))
         self._delete_segments = each(segments.delete)
         self._record_upload = each(UploadRecorder(allocations))
+        self._describe_service = each(service.describe)
+        self._create_profile = each(profiles.create)
+        self._create_webhook, self._change_webhook = each(webhooks.create), each(webhooks.change)
+        self._delete_webhook = each(webhooks.delete)
 
     def put_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> bool:
         """Create or replace a flow; true when it is new. See `flows.put`."""
@@ -96,6 +107,26 @@ class Store:
         request = DeleteSegments(flow_id, timerange, object_id, time_ns())
         self._delete_bytes(self._writer.submit(self._delete_segments, request))
 
+    def describe_service(self, properties: Mapping[str, str]) -> None:
+        """Set the name or the description of the service. See `service.describe`."""
+        self._writer.submit(self._describe_service, DescribeService(properties, time_ns()))
+
+    def create_profile(self, profile: Mapping[str, Any], *, principal: str | None = None) -> None:
+        """Create a profile. See `profiles.create`."""
+        self._writer.submit(self._create_profile, CreateProfile(profile, principal, time_ns()))
+
+    def create_webhook(self, webhook: Mapping[str, Any], *, principal: str | None = None) -> str:
+        """Register a webhook; its id. See `webhooks.create`."""
+        return self._writer.submit(self._create_webhook, PutWebhook(webhook, principal, time_ns()))
+
+    def change_webhook(self, webhook: Mapping[str, Any]) -> None:
+        """Replace a webhook. See `webhooks.change`."""
+        self._writer.submit(self._change_webhook, PutWebhook(webhook, None, time_ns()))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Delete a webhook. See `webhooks.delete`."""
+        self._writer.submit(self._delete_webhook, webhook_id)
+
     def backend(self, storage_id: str | None = None) -> MediaStore:
         """The media store of a storage backend; without an id the default one.
 
@@ -106,6 +137,15 @@ class Store:
                 return media
         raise UnknownStorageBackend(f"no storage backend {storage_id}", field="storage_id", value=storage_id)
 
+    def check(self) -> dict[str, TamsDataError | None]:
+        """What the store needs to serve, by name: None where it works, or what is wrong with it. Cheap."""
+        checks: dict[str, Callable[[], object]] = {
+            "database": lambda: self.database.read(service_queries.info),
+            "writer": lambda: self._writer.check(within_s=_WRITER_ANSWERS_WITHIN_S),
+            **{f"storage backend {id_}": media.check for id_, media in self.media.items()},
+        }
+        return {name: _failure(check) for name, check in checks.items()}
+
     def close(self) -> None:
         """Commit what is queued and release the database."""
         self._writer.close()
@@ -115,3 +155,11 @@ class Store:
         # After the commit: bytes without a row are waste that a sweep can find, a row without bytes is a lie.
         for storage_id in {orphan.storage_id for orphan in orphans}:
             self.media[storage_id].delete([o.object_id for o in orphans if o.storage_id == storage_id])
+
+
+def _failure(check: Callable[[], object]) -> TamsDataError | None:
+    try:
+        check()
+    except TamsDataError as error:
+        return error
+    return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import wraps
 from itertools import groupby
@@ -80,13 +80,26 @@ class Writer:
         :raise TamsDataError: the command's own verdict; it has written nothing.
         :raise StoreUnavailable: the writer is closed, or the engine cannot write now.
         """
+        result: R = self._enqueue(handler, argument).result()
+        return result
+
+    def check(self, *, within_s: float) -> None:
+        """Return when what was queued before is committed: the writer is at work.
+
+        :raise StoreUnavailable: it is not within the time, it is closed, or the engine cannot write now.
+        """
+        outcome = self._enqueue(_nothing, None)
+        if not wait([outcome], timeout=within_s).done:
+            raise StoreUnavailable(f"the writer did not answer within {within_s} s")
+        outcome.result()
+
+    def _enqueue(self, handler: Handler[A, R], argument: A) -> Future[Any]:
         queued = _Queued(handler, argument, Future())
         with self._closing:
             if self._closed:
                 raise StoreUnavailable("the store is closing")
             self._queue.put(queued)
-        result: R = queued.outcome.result()
-        return result
+        return queued.outcome
 
     def close(self) -> None:
         """Commit what is queued, then stop."""
@@ -142,6 +155,10 @@ class Writer:
         else:
             for queued in group:
                 self._commit([queued])
+
+
+def _nothing(transaction: Transaction, arguments: Sequence[None]) -> Sequence[None]:  # noqa: ARG001  # it is a handler
+    return arguments
 
 
 def _carry_out(transaction: Transaction, group: Sequence[_Queued]) -> Iterator[Any]:

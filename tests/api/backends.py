@@ -64,3 +64,6 @@ class Elsewhere:
 
     def delete(self, object_ids: Iterable[str]) -> None:
         list(object_ids)
+
+    def check(self) -> None:
+        """It is always there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -85,6 +86,22 @@ def fragmented_flow(**members: Any) -> Json:
         "init_segments": True,
     }
     return video_flow(**{"container": "video/iso.segment", "essence_parameters": essence, **members})
+
+
+TECHNICAL = ("format", "codec", "container", "essence_parameters")
+"""What of the flows above is technical, so that a profile can have it."""
+
+
+def profile(of: Callable[..., Json] = video_flow, **members: Any) -> Json:
+    """A profile with the technical metadata of a flow, with `members` in place of its own or beside them."""
+    flow = of()
+    metadata = {name: flow[name] for name in TECHNICAL if name in flow}
+    return {"id": new_id(), "flow_metadata": metadata, **members}
+
+
+def profile_flow(profile_id: str, **members: Any) -> Json:
+    """A flow that is made from a profile."""
+    return {"id": new_id(), "source_id": new_id(), "profile_id": profile_id, **members}
 
 
 FLOWS = {"video": video_flow, "audio": audio_flow, "image": image_flow, "data": data_flow, "multi": multi_flow}

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import pyarrow as pa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -19,10 +20,10 @@ from tams_data.store.store import Store
 from tests.api import specification
 from tests.api.builders import Json
 
-BESIDE_THE_SPECIFICATION = re.compile(r"/media/|/openapi\.json$|/docs$|/swagger")
+BESIDE_THE_SPECIFICATION = re.compile(r"/media/|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$")
 """Paths that the service has and TAMS does not."""
 
-UNNAMED = {("GET", "/service/storage-backends"), ("HEAD", "/service/storage-backends")}
+UNNAMED = {(method, path) for method in ("GET", "HEAD") for path in ("/service/storage-backends", "/service/webhooks")}
 """Operations for which the specification names no 400, though it gives them parameters that can be wrong."""
 
 NEXT = re.compile(r'^<(?P<url>[^>]+)>; rel="next"$')
@@ -46,6 +47,20 @@ class CheckedClient(FlaskClient):
     def create_flow(self, flow: Json) -> Json:
         """Put a flow that is not there yet; the answer."""
         response = self.put(f"/flows/{flow['id']}", json=flow)
+        assert response.status_code == 201, response.text
+        return as_object(response)
+
+    def create_profile(self, profile: Json) -> Json:
+        """Post a profile that is not there yet; the answer."""
+        response = self.post(f"/service/profiles/{profile['id']}", json=profile)
+        assert response.status_code == 201, response.text
+        return as_object(response)
+
+    def create_webhook(self, **webhook: Any) -> Json:
+        """Register a webhook for new flows, or with what is given; the answer."""
+        response = self.post(
+            "/service/webhooks", json={"url": "https://a.example", "events": ["flows/created"], **webhook}
+        )
         assert response.status_code == 201, response.text
         return as_object(response)
 
@@ -137,6 +152,14 @@ def next_url(link: str) -> str:
     return found["url"]
 
 
+def content_of(response: TestResponse) -> bytes:
+    """The body of an answer, unpacked if it came compressed."""
+    coding = response.headers.get("Content-Encoding")
+    if coding is None or not response.data:
+        return response.data
+    return bytes(pa.input_stream(pa.py_buffer(response.data), compression=coding).read())
+
+
 def as_object(response: TestResponse) -> Json:
     """The JSON object of an answer."""
     found = json.loads(response.data)
@@ -162,7 +185,7 @@ def check(method: str, path: str, response: TestResponse) -> None:
         return
     if response.status_code == 400 and ((method, path) in UNNAMED or not _is_text(response.request.query_string)):
         return
-    spec.check(method, path, response.status_code, dict(response.headers), response.data)
+    spec.check(method, path, response.status_code, dict(response.headers), content_of(response))
 
 
 def check_problem(response: TestResponse) -> None:

@@ -14,12 +14,13 @@ from werkzeug.test import TestResponse
 
 from tams_data.settings import Settings
 from tams_data.store.store import Store
-from tests.api.builders import FLOWS, Json, video_flow
+from tests.api.builders import FLOWS, Json, profile, video_flow
 from tests.api.client import CheckedClient, as_object, client_of
 from tests.strategies import time_range_texts
 
 FLOW_ID = "4f79cfd1-c057-47f4-8e4d-1b126ca7bf34"
 SOURCE_ID = "2aa143ac-0ab7-4d75-bc32-5c00c13d186f"
+PROFILE_ID = "1b3a1a52-9a53-4a1c-9b6b-0a3c3b0c5b11"
 OBJECT_ID = "an/object"
 
 FLOW = f"/flows/{FLOW_ID}"
@@ -27,10 +28,14 @@ FLOW = f"/flows/{FLOW_ID}"
 READ = [
     *("/", "/service", "/service/storage-backends", "/sources", f"/sources/{SOURCE_ID}"),
     *("/flows", FLOW, f"{FLOW}/segments", "/objects/an%2Fobject"),
+    *("/service/profiles", f"/service/profiles/{PROFILE_ID}", "/service/webhooks", "/webhooks", "/health"),
 ]
 """A path of every operation that reads."""
 
-WRITTEN = [("PUT", FLOW), ("POST", f"{FLOW}/segments"), ("POST", f"{FLOW}/storage")]
+WRITTEN = [
+    *(("PUT", FLOW), ("POST", f"{FLOW}/segments"), ("POST", f"{FLOW}/storage")),
+    *(("POST", "/service"), ("POST", f"/service/profiles/{PROFILE_ID}"), ("POST", "/service/webhooks")),
+]
 """Every operation that takes a body."""
 
 
@@ -41,6 +46,9 @@ def served(shared_client: CheckedClient) -> CheckedClient:
     get_urls = [{"url": "https://elsewhere.example/a.ts", "label": "elsewhere"}]
     shared_client.register(FLOW_ID, {"object_id": OBJECT_ID, "timerange": "[0:0_1:0)", "get_urls": get_urls})
     shared_client.create_flow(video_flow(source_id=SOURCE_ID, label="b"))
+    shared_client.create_profile(profile(id=PROFILE_ID))
+    for _ in range(2):
+        shared_client.create_webhook()
     return shared_client
 
 
@@ -146,11 +154,12 @@ VALUES = {
 
 
 @pytest.mark.parametrize("body", [*MALFORMED.values(), *VALUES.values()], ids=[*MALFORMED, *VALUES])
-@pytest.mark.parametrize(("method", "path"), WRITTEN, ids=["flow", "segments", "storage"])
+@pytest.mark.parametrize(("method", "path"), WRITTEN, ids=lambda one: one.rsplit("/", 1)[-1])
 def test_body_that_makes_no_sense_is_refused(served: CheckedClient, method: str, path: str, body: bytes) -> None:
     response = send(served, method, path, body)
-    left_out = path.endswith("/storage") and body in (b"", b'{"":1}')  # nothing is asked for: one object
-    assert response.status_code == (201 if left_out else 400)
+    # Nothing is asked for: one object; nothing is said: the service stays as it is.
+    taken = {(f"{FLOW}/storage", b""): 201, (f"{FLOW}/storage", b'{"":1}'): 201, ("/service", b'{"":1}'): 200}
+    assert response.status_code == taken.get((path, body), 400)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +279,17 @@ FULL_SEGMENT = {
     "init_object_id": "init",
     "get_urls": [{"url": "https://elsewhere.example/b.ts", "label": "b"}],
 }
+FULL_WEBHOOK = {
+    "url": "https://a.example",
+    "api_key_name": "a",
+    "api_key_value": "b",
+    "events": ["flows/created"],
+    "flow_ids": [FLOW_ID],
+    "accept_get_urls": ["a"],
+    "presigned": True,
+    "tags": {"a": "b"},
+    "status": "created",
+}
 FULL_STORAGE = {"limit": 1, "object_ids": ["a"], "storage_id": SOURCE_ID, "content_type": "a/b", "presigned": True}
 
 bodies = st.one_of(
@@ -281,6 +301,9 @@ bodies = st.one_of(
         st.one_of(mutated(FULL_SEGMENT), st.lists(mutated(FULL_SEGMENT), max_size=3)),
     ),
     st.tuples(st.just(("POST", f"{FLOW}/storage")), mutated(FULL_STORAGE)),
+    st.tuples(st.just(("POST", "/service")), mutated({"name": "a", "description": "b"})),
+    st.tuples(st.just(("POST", f"/service/profiles/{PROFILE_ID}")), mutated(profile(id=PROFILE_ID, label="a"))),
+    st.tuples(st.just(("POST", "/service/webhooks")), mutated(FULL_WEBHOOK)),
     st.tuples(st.sampled_from(WRITTEN), values),
 )
 

@@ -39,6 +39,8 @@ STATUSES = {
     errors.SourceNotFound: 404,
     errors.FlowNotFound: 404,
     errors.ObjectNotFound: 404,
+    errors.ProfileNotFound: 404,
+    errors.WebhookNotFound: 404,
     errors.SchemaMismatch: 500,
     errors.InvalidSetting: 500,
     errors.RequestFailed: 502,

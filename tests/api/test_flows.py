@@ -221,7 +221,7 @@ def test_examples_of_the_specification_are_accepted(client: CheckedClient, name:
         pytest.param({"segment_duration": {"numerator": 0}}, "segment_duration.numerator", id="no duration"),
         pytest.param({"flow_collection": [{}]}, "flow_collection.0.id", id="member without an id"),
         pytest.param({"profile_id": "x"}, "profile_id", id="no profile id"),
-        pytest.param({"profile_id": "2aa143ac-0ab7-4d75-bc32-5c00c13d186f"}, "profile_id", id="profile not there"),
+        pytest.param({"profile_id": "2aa143ac-0ab7-4d75-bc32-5c00c13d186f"}, "format", id="profile and format"),
         pytest.param({"container_mapping": {"track_index": -1}}, "container_mapping.track_index", id="negative track"),
         pytest.param(
             {"container_mapping": {"mp2ts_container": {"pid": 10**40}}},

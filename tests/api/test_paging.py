@@ -128,6 +128,8 @@ def key_of(client: CheckedClient, path: str) -> str:
         ("/flows?limit=1&sort_by=label", "/flows"),
         ("/sources?limit=1&sort_by=updated", "/sources?sort_by=label"),
         ("/flows?limit=1", "/service/storage-backends"),
+        ("/flows?limit=1", "/service/profiles"),
+        ("/flows?limit=1", "/service/webhooks"),
         ("/flows?limit=1", "/flows/2aa143ac-0ab7-4d75-bc32-5c00c13d186f/segments"),
     ],
 )
@@ -153,7 +155,9 @@ def test_key_of_another_list_is_refused(listed: Mapping[str, Catalogue], made_by
         pytest.param("' OR 1=1 --", id="SQL"),
     ],
 )
-@pytest.mark.parametrize("path", [*PATHS, "/service/storage-backends"])
+@pytest.mark.parametrize(
+    "path", [*PATHS, "/service/storage-backends", "/service/profiles", "/service/webhooks", "/webhooks"]
+)
 def test_forged_key_is_refused(listed: Mapping[str, Catalogue], path: str, forged: str) -> None:
     response = listed["/flows"].client.get(path, query_string={"page": forged})
     assert (response.status_code, as_object(response)["field"]) == (400, "page")

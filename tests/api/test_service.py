@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_service_says_what_it_is(client: CheckedClient) -> None:
         "description": "A time-addressable media store",
         "type": "urn:x-tams:service.tams-data",
         "api_version": "8.2",
-        "event_stream_mechanisms": [],
+        "event_stream_mechanisms": [{"name": "webhooks"}],
         "min_object_timeout": "7200:0",
         "min_presigned_url_timeout": "3600:0",
     }
@@ -49,6 +50,64 @@ def test_service_is_described_by_its_settings(store: Store, tmp_path: Path) -> N
     found = as_object(client_of(store, settings).get("/service"))
     assert (found["name"], found["description"]) == ("Salford", "Everything that is recorded in Salford")
     assert (found["min_object_timeout"], found["min_presigned_url_timeout"]) == ("86400:0", "600:0")
+
+
+# --- described by clients --------------------------------------------------------------------------------------------
+
+
+def described(client: CheckedClient) -> tuple[str, str]:
+    """The name and the description of the service."""
+    found = as_object(client.get("/service"))
+    return found["name"], found["description"]
+
+
+def test_client_may_name_and_describe_the_service(client: CheckedClient) -> None:
+    response = client.post("/service", json={"name": "Salford", "description": "All of it"})
+    assert (response.status_code, response.data) == (200, b"")
+    assert described(client) == ("Salford", "All of it")
+    assert client.post("/service", json={"description": ""}).status_code == 200
+    assert described(client) == ("Salford", "")
+    assert client.post("/service", json={"name": "Cardiff", "type": "urn:x-tams:service.other"}).status_code == 200
+    assert described(client) == ("Cardiff", "")
+    assert as_object(client.get("/service"))["type"] == "urn:x-tams:service.tams-data"
+
+
+def test_what_a_client_said_of_the_service_outlives_its_settings(
+    client: CheckedClient, store: Store, settings: Settings
+) -> None:
+    client.post("/service", json={"name": "Salford"})
+    renamed = client_of(store, settings.model_copy(update={"service_name": "Cardiff", "service_description": "New"}))
+    assert described(renamed) == ("Salford", "New")
+
+
+def test_nothing_said_of_the_service_changes_nothing(client: CheckedClient) -> None:
+    before = described(client)
+    assert client.post("/service", json={}).status_code == 200
+    assert described(client) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": 5}, "name"),
+        ({"description": ["a"]}, "description"),
+        ({"name": "good", "description": {}}, "description"),
+        ([], ""),
+        ("name", ""),
+    ],
+)
+def test_bad_description_of_the_service_is_refused_whole(client: CheckedClient, body: Any, field: str) -> None:
+    before = described(client)
+    response = client.post("/service", json=body)
+    assert (response.status_code, as_object(response)["field"]) == (400, field)
+    assert described(client) == before
+
+
+def test_description_of_the_service_may_not_be_left_out(client: CheckedClient) -> None:
+    assert client.post("/service").status_code == 400
+
+
+# --- storage backends ------------------------------------------------------------------------------------------------
 
 
 def test_storage_backend_of_an_embedded_store(client: CheckedClient, store: Store) -> None:

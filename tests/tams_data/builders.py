@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Tables, Transaction
 from tams_data.errors import TamsDataError
-from tams_data.store import flows, segments
+from tams_data.store import flows, profiles, segments, service, webhooks
 from tams_data.store.allocations import Allocations
 from tams_data.store.flows import DeleteFlow, FlowDeleter, PutFlow
 from tams_data.store.objects import (
@@ -24,7 +24,10 @@ from tams_data.store.objects import (
     RecordUpload,
     UploadRecorder,
 )
+from tams_data.store.profiles import CreateProfile
 from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.service import DescribeService
+from tams_data.store.webhooks import PutWebhook
 from tams_data.timerange import TimeRange
 
 VIDEO = "urn:x-nmos:format:video"
@@ -84,6 +87,21 @@ class Commands:
 
     def delete_flow(self, flow_id: str) -> list[Orphan]:
         return self._run(self._flow_deleter, DeleteFlow(flow_id, self._tick()))
+
+    def describe_service(self, **properties: str) -> None:
+        self._run(service.describe, DescribeService(properties, self._tick()))
+
+    def create_profile(self, given: Mapping[str, Any], *, principal: str | None = None) -> None:
+        self._run(profiles.create, CreateProfile(given, principal, self._tick()))
+
+    def create_webhook(self, *, principal: str | None = None, **given: Any) -> str:
+        return self._run(webhooks.create, PutWebhook(given, principal, self._tick()))
+
+    def change_webhook(self, **given: Any) -> None:
+        self._run(webhooks.change, PutWebhook(given, None, self._tick()))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        self._run(webhooks.delete, webhook_id)
 
     def allocate(
         self, flow_id: str, *object_ids: str, count: int = 1, content_type: str | None = None
@@ -153,6 +171,20 @@ def timeline_row(flow_id: str, **columns: Any) -> Row:
     """A row of `flow_timelines`, of a flow without segments unless `columns` say otherwise."""
     nothing = {"segment_count": 0, "covered_ns": 0, "longest_ns": 0, "size_bytes": 0}
     return {"flow_id": flow_id, **nothing, **columns}
+
+
+def profile_row(**columns: Any) -> Row:
+    """A row of `profiles`."""
+    tags = columns.pop("tags", {})
+    of_all = {"format": VIDEO, "codec": "video/h264", "flow_metadata": "{}", "created_ns": NOW_NS}
+    return {"id": new_id(), **_tagged(tags), **of_all, **columns}
+
+
+def webhook_row(**columns: Any) -> Row:
+    """A row of `webhooks`."""
+    tags = columns.pop("tags", {})
+    of_all = {"url": "https://a.example", "selection": "{}", "status": "created"}
+    return {"id": new_id(), **_tagged(tags), **of_all, "created_ns": NOW_NS, "updated_ns": NOW_NS, **columns}
 
 
 def segment_row(flow_id: str, start_ns: int, end_ns: int, **columns: Any) -> Row:

@@ -58,6 +58,9 @@ def test_a_variable_comes_before_the_file_and_what_is_given_before_both(monkeypa
         pytest.param("PAGE_LIMIT", "0", id="pages-without-items"),
         pytest.param("URL_TIMEOUT", "29", id="below-the-least"),
         pytest.param("DEMO", "perhaps", id="neither-true-nor-false"),
+        pytest.param("CORS_ORIGINS", "a.example", id="an-origin-without-a-scheme"),
+        pytest.param("CORS_ORIGINS", "https://a.example/", id="an-origin-with-a-path"),
+        pytest.param("CORS_ORIGINS", "https://a.example, https://b.example", id="origins-with-a-space"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_its_variable(monkeypatch, name, value):
@@ -102,3 +105,16 @@ def test_the_database_is_in_the_data_folder_unless_said_otherwise(given, expecte
 )
 def test_the_url_is_one_that_a_browser_here_can_open(host, url):
     assert Settings.load(host=host).url == url
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        (None, ()),
+        ("*", ("*",)),
+        ("https://a.example", ("https://a.example",)),
+        ("https://a.example,http://b:80", ("https://a.example", "http://b:80")),
+    ],
+)
+def test_origins_are_a_comma_list(given, origins):
+    assert Settings.load(cors_origins=given).origins == origins

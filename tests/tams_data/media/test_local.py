@@ -443,3 +443,18 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("a file")
     with pytest.raises(InvalidSetting, match=r"media folder .*media: "):
         LocalMediaStore(tmp_path / "media", secret=bytes(32))
+
+
+# --- checking --------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_takes_files_passes_and_keeps_nothing_of_the_check(store: LocalMediaStore, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    store.check()
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_folder_that_takes_no_files_is_named(store: LocalMediaStore, folder: Path) -> None:
+    (folder / "incoming").rmdir()
+    with pytest.raises(MediaStoreFailed, match=f"^media folder {folder}: No such file or directory$"):
+        store.check()

@@ -244,6 +244,48 @@ def test_a_flow_that_contradicts_the_store_is_refused_and_nothing_is_written(dat
     assert everything(database) == before
 
 
+# --- profiles --------------------------------------------------------------------------------------------------------
+
+OF_PROFILE = ("format", "codec", "container", "avg_bit_rate", "segment_duration", "essence_parameters")
+
+
+@pytest.fixture
+def made(commands: Commands) -> Commands:
+    """Profile p has the technical metadata of FULL; flow f is made from it."""
+    commands.create_profile({"id": "p", "flow_metadata": {name: FULL[name] for name in OF_PROFILE}})
+    commands.put_flow({"id": "f", "source_id": "s", "label": "label", "profile_id": "p"})
+    return commands
+
+
+def test_a_flow_has_the_columns_that_its_profile_has(database, made):
+    made.put_flow({**FULL, "id": "g", "source_id": "t"})
+    columns = (*OF_PROFILE, "frame_width", "frame_height", "init_segments")
+    assert {name: flow_of(database)[name] for name in columns} == {
+        name: flow_of(database, "g")[name] for name in columns
+    }
+    assert (flow_of(database)["profile_id"], flow_of(database, "g")["profile_id"]) == ("p", None)
+
+
+def test_the_same_flow_of_the_same_profile_is_no_change(database, made):
+    before = everything(database)
+    made.put_flow({"id": "f", "source_id": "s", "label": "label", "profile_id": "p"})
+    assert everything(database) == before
+
+
+@pytest.mark.parametrize("name", [name for name in OF_PROFILE if name != "format"])
+def test_a_flow_keeps_what_is_its_profiles(database, made, name):
+    given = {**{one: FULL[one] for one in OF_PROFILE}, "id": "f", "source_id": "s", "label": "label"}
+    before = everything(database)
+    made.put_flow(given)
+    assert everything(database) == before
+    with pytest.raises(InvalidInput) as raised:
+        made.put_flow({**given, name: CHANGES[name]})
+    assert raised.value.field == name
+    assert everything(database) == before
+    made.put_flow({**given, name: CHANGES[name], "profile_id": ""})
+    assert flow_of(database)["profile_id"] is None
+
+
 # --- collections -----------------------------------------------------------------------------------------------------
 
 

@@ -248,3 +248,42 @@ def test_threads_that_write_at_once_all_get_their_own_answer(database):
             else:
                 assert future.result() == f"put {key}"
     assert keys(database) == sorted(key for key in given if key > 0)
+
+
+# --- checking --------------------------------------------------------------------------------------------------------
+
+
+def test_a_writer_at_work_answers(watched):
+    with writing(watched) as writer:
+        writer.check(within_s=30)
+    assert (watched.begun, watched.committed) == (1, 1)
+
+
+def test_a_writer_that_cannot_commit_says_so(watched):
+    watched.failures = 1
+    with writing(watched) as writer, pytest.raises(StoreUnavailable, match="disk full"):
+        writer.check(within_s=30)
+
+
+def test_a_writer_that_is_closed_says_so(watched):
+    with writing(watched) as writer:
+        pass
+    with pytest.raises(StoreUnavailable, match="closing"):
+        writer.check(within_s=30)
+
+
+def test_a_writer_that_is_stuck_is_not_waited_for(watched):
+    release = threading.Event()
+
+    def stuck(transaction: Transaction, arguments: Sequence[None]) -> Sequence[None]:
+        release.wait()
+        return arguments
+
+    with writing(watched) as writer, ThreadPoolExecutor() as pool:
+        submitted = pool.submit(writer.submit, stuck, None)
+        try:
+            with pytest.raises(StoreUnavailable, match=r"within 0\.05 s"):
+                writer.check(within_s=0.05)
+        finally:
+            release.set()
+        assert submitted.result() is None
