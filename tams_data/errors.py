@@ -11,7 +11,10 @@
      ├── NotFound
      │    ├── SourceNotFound
      │    ├── FlowNotFound
-     │    └── ObjectNotFound
+     │    ├── ObjectNotFound
+     │    └── PropertyNotFound      the resource is there, the property or tag is not set
+     ├── AlreadyExists              what is to be created is there
+     ├── VersionMismatch            the resource is not in the state the request is meant for
      ├── Forbidden
      │    ├── FlowReadOnly          the flow is read-only
      │    └── UrlRefused            a media URL is expired, forged, or for another method or object
@@ -86,6 +89,18 @@ class FlowNotFound(NotFound):
 
 class ObjectNotFound(NotFound):
     """No registered object has this id, or its bytes are not in the media store."""
+
+
+class PropertyNotFound(NotFound):
+    """The source or flow has not the property, or the tag, that the request names."""
+
+
+class AlreadyExists(TamsDataError):
+    """What the request would create exists: creating is not replacing."""
+
+
+class VersionMismatch(TamsDataError):
+    """The resource is not, or no longer, in the state that the request is meant for."""
 
 
 class Forbidden(TamsDataError):
