@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, RootModel, ValidationError, WrapValidator
-from pydantic_core import PydanticCustomError
 
 from api.models.common import Count, Tags
 from api.models.flows import CollectionItem
@@ -45,7 +44,7 @@ def _one_message(value: Any, validate: Callable[[Any], Any]) -> Any:
     try:
         return validate(value)
     except ValidationError as error:
-        raise PydanticCustomError("tag", "a tag is a string or an array of strings") from error
+        raise ValueError("a tag is a string or an array of strings") from error
 
 
 class TagValue(RootModel[Annotated[str | list[str], WrapValidator(_one_message)]]):

@@ -130,10 +130,8 @@ def change(transaction: Transaction, request: ChangeFlow) -> None:
     _check_inherited(existing, given)
     tags = changed_tags(existing, request.tags)
     row = {**existing, **tags, **{name: value for name, value in given.items() if name != _COLLECTION}}
-    collection = _members(transaction, request.flow_id)
-    if _COLLECTION in given:
-        collection = _collection(request.flow_id, given[_COLLECTION])
-        _check_members(transaction, request.flow_id, collection)
+    collection = _collection(request.flow_id, given[_COLLECTION]) if _COLLECTION in given else None
+    _check_members(transaction, request.flow_id, collection or ())
     changed = _changed(transaction, existing, row, collection)
     if changed:
         stamp = {
@@ -145,11 +143,14 @@ def change(transaction: Transaction, request: ChangeFlow) -> None:
 
 
 def _changed(
-    transaction: Transaction, existing: Mapping[str, Any], row: Mapping[str, Any], collection: list[dict[str, Any]]
+    transaction: Transaction,
+    existing: Mapping[str, Any],
+    row: Mapping[str, Any],
+    collection: list[dict[str, Any]] | None,
 ) -> set[str]:
-    """The names of what is different of a flow."""
+    """The names of what is different of a flow; a `collection` of None stays as it is."""
     changed = {name for name in _CONTENT if row[name] != existing[name]}
-    if collection != _members(transaction, existing["id"]):
+    if collection is not None and collection != _members(transaction, existing["id"]):
         changed.add(_COLLECTION)
     return changed
 

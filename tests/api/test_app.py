@@ -40,6 +40,13 @@ WRITTEN = [
 """Every operation that takes a body."""
 
 
+SET = [
+    *(("PUT", f"{FLOW}/{name}") for name in ("label", "tags/a", "max_bit_rate", "avg_bit_rate")),
+    *(("PUT", f"/sources/{SOURCE_ID}/{name}") for name in ("description", "tags/a")),
+]
+"""Properties that are set to a text or a number."""
+
+
 @pytest.fixture(scope="module")
 def served(shared_client: CheckedClient) -> CheckedClient:
     """A client of a service where every path of READ and WRITTEN is there."""
@@ -278,6 +285,23 @@ FULL_SEGMENT = {
 }
 FULL_STORAGE = {"limit": 1, "object_ids": ["a"], "storage_id": SOURCE_ID, "content_type": "a/b", "presigned": True}
 
+FLAT_FLOW = {
+    "source_id": SOURCE_ID,
+    "format": "urn:x-nmos:format:video",
+    "codec": "video/h264",
+    "frame_width": 1,
+    "frame_height": 1,
+    "frame_rate": "25:1",
+    "essence_parameters": {"aspect_ratio": {"numerator": 1, "denominator": 1}},
+}
+FULL_OBJECT = {
+    "first_referenced_by_flow": FLOW_ID,
+    "timerange": "[0:0_1:0)",
+    "get_urls": [{"url": "https://elsewhere.example/b.ts", "label": "b"}],
+    "key_frame_count": 1,
+    "init_object": {"id": "init"},
+}
+
 bodies = st.one_of(
     st.tuples(
         st.just(("PUT", FLOW)), st.one_of(mutated(FULL_FLOW), *(mutated(make(id=FLOW_ID)) for make in FLOWS.values()))
@@ -287,7 +311,9 @@ bodies = st.one_of(
         st.one_of(mutated(FULL_SEGMENT), st.lists(mutated(FULL_SEGMENT), max_size=3)),
     ),
     st.tuples(st.just(("POST", f"{FLOW}/storage")), mutated(FULL_STORAGE)),
-    st.tuples(st.sampled_from(WRITTEN), values),
+    st.tuples(st.just(("POST", "/flows")), mutated(FLAT_FLOW)),
+    st.tuples(st.just(("POST", "/objects")), mutated(FULL_OBJECT)),
+    st.tuples(st.sampled_from([*WRITTEN, *SET]), values),
 )
 
 
