@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 from werkzeug.test import TestResponse
 
 from tests.api.builders import AUDIO, FLOWS, VIDEO, Json, audio_flow, fragmented_flow, new_id, video_flow
@@ -142,6 +143,15 @@ FLAT: list[tuple[Json, Json]] = [
     ),
     ({"format": "urn:x-nmos:format:multi", "init_segments": True}, {"init_segments": True}),
 ]
+
+
+def test_every_form_of_a_flow_is_as_it_is_described(shared_client: CheckedClient) -> None:
+    operation = as_object(shared_client.get("/openapi.json"))["paths"]["/flows"]["post"]
+    described = Draft202012Validator(operation["requestBody"]["content"]["application/json"]["schema"])
+    for body in [*(build() for build in FLOWS.values()), *({"source_id": new_id(), **flat} for flat, _ in FLAT)]:
+        described.validate(body)
+    with pytest.raises(ValidationError):
+        described.validate({"source_id": new_id(), **FLAT[0][0], "frame_rate": "25"})
 
 
 @pytest.mark.parametrize(("flat", "essence"), FLAT)
