@@ -1,27 +1,31 @@
-"""`/flows`: sources rendered to one encoding."""
+"""`/flows`: sources rendered to one encoding, and their properties one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from flask import Response
+from flask import Response, request
 from pydantic import Field
 
+from api import properties
+from api.conditional import conditional, etag_of
 from api.lists import ListQuery, next_token
 from api.models.answers import Flow, Flows
 from api.models.common import Format, Mime, QueryBool, QueryInt, Status, Uuid
+from api.models.flow_post import FlowPost, posted
 from api.models.flows import FlowPut
-from api.openapi import PAGING_HEADERS, answers, blueprint
-from api.paging import json, page_of
-from api.paths import FlowPath
+from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one, takes
+from api.paging import created, json, page_of
+from api.paths import FlowPath, FlowTagPath
 from api.resources import flows_of
 from api.state import principal, store
-from api.validation import Query, validated
+from api.validation import Query, raw_body, validated
 from tams_data.engines.base import Reader
-from tams_data.errors import InvalidInput
+from tams_data.errors import InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
 from tams_data.queries import segments as segment_queries
-from tams_data.store.reading import flow_row
+from tams_data.store.reading import flow_row, flow_rows
 from tams_data.timerange import TimeRange
 
 bp = blueprint("flows", "Sources rendered to one encoding")
@@ -86,7 +90,28 @@ def _content_filter(text: str | None) -> tuple[dict[str, int], bool]:
     return {"start_ns": timerange.start_ns, "end_ns": timerange.end_ns}, False
 
 
-@bp.get("/flows/<flow_id>", responses=answers(400, 404, ok=Flow))
+@bp.post(
+    "/flows",
+    responses=answers(400, 409, status=201, ok=Flow, headers=LOCATION_HEADERS),
+    openapi_extensions=takes(FlowPost),
+)
+@validated
+def post_flow() -> Response:
+    """Create a flow: an extension of TAMS, where flows are put.
+
+    Its id is that of the body, or a new one. Essence parameters may stand beside the other properties, ratios
+    written like `25:1`.
+
+    :raise AlreadyExists: there is a flow with this id.
+    :raise InvalidInput: the body contradicts what is there, or itself.
+    """
+    flow = posted(raw_body())
+    store().create_flow(flow, principal=principal())
+    return created(_shown(flow["id"]), "flows.get_flow", flow_id=flow["id"])
+
+
+@bp.get("/flows/<flow_id>", responses=one(400, 404, ok=Flow))
+@conditional
 @validated
 def get_flow(path: FlowPath, query: FlowQuery) -> Response:
     """A flow.
@@ -100,6 +125,11 @@ def get_flow(path: FlowPath, query: FlowQuery) -> Response:
         if query.include_timerange:
             flow["timerange"] = str(_extent(reader, row, window))
     return json(flow)
+
+
+def _shown(flow_id: str) -> dict[str, Any]:
+    with store().database.snapshot() as reader:
+        return flows_of(reader, [flow_row(reader, flow_id)])[0]
 
 
 def _extent(reader: Reader, flow: dict[str, Any], window: TimeRange) -> TimeRange:
@@ -118,6 +148,7 @@ def _extent(reader: Reader, flow: dict[str, Any], window: TimeRange) -> TimeRang
         400,
         403,
         404,
+        412,
         status=201,
         ok=Flow,
         description="The flow was created",
@@ -126,20 +157,36 @@ def _extent(reader: Reader, flow: dict[str, Any], window: TimeRange) -> TimeRang
 )
 @validated
 def put_flow(path: FlowPath, body: FlowPut) -> Response:
-    """Create or replace a flow.
+    """Create or replace a flow. With `If-Match`, only replace it, and only if its ETag is still the one named.
 
     :raise InvalidInput: the body names another flow, or contradicts what is there.
     :raise FlowReadOnly: the flow is read-only.
+    :raise VersionMismatch: the flow is not what `If-Match` names.
     """
     flow = body.root.model_dump(exclude_none=True, exclude_unset=True)
     if flow["id"] != path.flow_id:
         raise InvalidInput(f"the path names flow {path.flow_id}", field="id", value=flow["id"])
-    if not store().put_flow(flow, principal=principal()):
+    if not store().put_flow(flow, principal=principal(), only_version=_version_to_replace(path.flow_id)):
         return Response(status=204)
+    answer = json(_shown(path.flow_id))
+    answer.status_code = 201
+    return answer
+
+
+def _version_to_replace(flow_id: str) -> str | None:
+    """The `metadata_version` of the flow that `If-Match` names; None when any may be replaced.
+
+    The ETag is compared here, the version again where the flow is written: nothing comes between unseen.
+    """
+    if not request.if_match:
+        return None
     with store().database.snapshot() as reader:
-        created = json(flows_of(reader, [flow_row(reader, path.flow_id)])[0])
-    created.status_code = 201
-    return created
+        row = flow_rows(reader, [flow_id]).get(flow_id)
+        shown = None if row is None else json(flows_of(reader, [row])[0])
+    if row is None or shown is None or not request.if_match.contains_weak(etag_of(shown)):
+        raise VersionMismatch(f"flow {flow_id} is not what If-Match names: {request.if_match.to_header()}")
+    version: str = row["metadata_version"]
+    return version
 
 
 @bp.delete(
@@ -154,3 +201,21 @@ def delete_flow(path: FlowPath) -> Response:
     """
     store().delete_flow(path.flow_id)
     return Response(status=204)
+
+
+def _change(flow_id: str, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
+    store().change_flow(flow_id, values, tags, principal=principal())
+
+
+properties.serve(
+    bp,
+    properties.Family("flow", FlowPath, FlowTagPath, _shown, _change),
+    [
+        properties.LABEL,
+        properties.DESCRIPTION,
+        properties.READ_ONLY,
+        properties.FLOW_COLLECTION,
+        properties.MAX_BIT_RATE,
+        properties.AVG_BIT_RATE,
+    ],
+)

@@ -1,17 +1,20 @@
-"""`/objects/{id}`: media objects, where their bytes are and which flows refer to them."""
+"""`/objects`: media objects, where their bytes are and which flows refer to them."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from flask import Response
 from pydantic import Field
 
+from api.conditional import conditional
 from api.filters import tag_filters
 from api.models.answers import MediaObjectInfo
 from api.models.common import QueryBool
-from api.openapi import PAGING_HEADERS, answers, blueprint
-from api.paging import json, paging_headers, token
+from api.models.objects import ObjectPost
+from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one
+from api.paging import created, json, paging_headers, token
 from api.paths import ObjectPath
 from api.resources import present, timerange_text
 from api.state import store
@@ -20,6 +23,7 @@ from api.validation import validated
 from tams_data.queries import objects as queries
 from tams_data.store.objects import registered
 from tams_data.store.reading import objects_with_instances
+from tams_data.timerange import TimeRange
 
 bp = blueprint("objects", "Media objects and their instances")
 
@@ -35,7 +39,37 @@ class ObjectQuery(GetUrlsQuery):
     )
 
 
-@bp.get("/objects/<text:object_id>", responses=answers(400, 404, ok=MediaObjectInfo, headers=PAGING_HEADERS))
+@bp.post("/objects", responses=answers(400, 403, 409, status=201, ok=MediaObjectInfo, headers=LOCATION_HEADERS))
+@validated
+def post_object(body: ObjectPost) -> Response:
+    """Register an object whose bytes are elsewhere, before any segment refers to it: an extension of TAMS.
+
+    Its id is that of the body, or a new one. Segments then name it by its id alone. Objects that are to be uploaded
+    to this service are allocated with `POST /flows/{flow_id}/storage`.
+
+    :raise AlreadyExists: an object with this id is registered or allocated.
+    :raise InvalidInput: there is no such flow or initialisation object, a label is taken, or the time range is none.
+    :raise FlowReadOnly: the flow is read-only.
+    """
+    object_id = body.id or str(uuid4())
+    timerange = None if body.timerange is None else TimeRange.parse(body.timerange, field="timerange")
+    store().create_object(
+        object_id,
+        body.first_referenced_by_flow,
+        [(url.url, url.label) for url in body.get_urls],
+        timerange=timerange,
+        timerange_text=None if body.timerange == str(timerange) else body.timerange,
+        key_frame_count=body.key_frame_count,
+        init_object_id=None if body.init_object is None else body.init_object.id,
+    )
+    with store().database.snapshot() as reader:
+        found = registered(reader, object_id)
+        objects = objects_with_instances(reader, {found["key"], found["init_object_key"]} - {None})
+    return created(_shown(found, [], objects, UrlMaker(ObjectQuery())), "objects.get_object", object_id=object_id)
+
+
+@bp.get("/objects/<text:object_id>", responses=one(400, 404, ok=MediaObjectInfo, headers=PAGING_HEADERS))
+@conditional
 @validated
 def get_object(path: ObjectPath, query: ObjectQuery) -> Response:
     """An object; the flows that refer to it come in pages.

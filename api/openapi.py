@@ -32,6 +32,9 @@ SEGMENT_HEADERS = {
     "X-Paging-Timerange": {"description": "From the first to the last segment of this page", "schema": TEXT},
 }
 
+ETAG_HEADERS = {"ETag": {"description": "Another whenever another is shown, for `If-None-Match`", "schema": TEXT}}
+LOCATION_HEADERS = {"Location": {"description": "Where it is", "schema": TEXT}}
+
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer_token_auth": {"type": "http", "scheme": "bearer"},
     "url_token_auth": {"type": "apiKey", "in": "query", "name": "access_token"},
@@ -42,6 +45,8 @@ _PROBLEMS = {
     400: "The request is not valid: `field` and `value` say what of it",
     403: "The resource may not be modified, by anyone or by this caller",
     404: "What the path names does not exist",
+    409: "What the body names exists already",
+    412: "The resource is not what `If-Match` names",
 }
 
 
@@ -156,6 +161,12 @@ def answers(
 def as_problem(description: str, model: type[Problem] = Problem) -> dict[str, Any]:
     """A response that is a problem (RFC 9457)."""
     return {"description": description, "content": {"application/problem+json": {"schema": _schema(model)}}}
+
+
+def one(*problems: int, ok: type[BaseModel], headers: dict[str, Any] | None = None) -> dict[Any, Any]:
+    """The responses of the GET of one resource, whose view is `conditional`."""
+    not_modified = {"description": "It is still what `If-None-Match` names"}
+    return answers(*problems, ok=ok, headers={**ETAG_HEADERS, **(headers or {})}, status_304=not_modified)
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -56,6 +56,13 @@ def json(data: Any, headers: Mapping[str, str] | None = None) -> Response:
     return Response(orjson.dumps(data), content_type="application/json", headers=dict(headers or {}))
 
 
+def created(data: Any, endpoint: str, **variables: Any) -> Response:
+    """The response that creates a resource: what it is, and in `Location` where it is from now on."""
+    response = json(data, {"Location": base_url() + url_for(endpoint, **variables)})
+    response.status_code = 201
+    return response
+
+
 def page_of(
     items: list[Any], query: Paged, *, next_key: str | None, headers: Mapping[str, str] | None = None
 ) -> Response:

@@ -12,11 +12,33 @@ class SourcePath(BaseModel):
 
     source_id: Uuid = Field(description="Source id")
 
+    @property
+    def resource_id(self) -> str:
+        """The id of the source."""
+        return self.source_id
+
+
+class SourceTagPath(SourcePath):
+    """A tag of a source."""
+
+    name: str = Field(description="Tag name, URL-encoded")
+
 
 class FlowPath(BaseModel):
     """A flow."""
 
     flow_id: Uuid = Field(description="Flow id")
+
+    @property
+    def resource_id(self) -> str:
+        """The id of the flow."""
+        return self.flow_id
+
+
+class FlowTagPath(FlowPath):
+    """A tag of a flow."""
+
+    name: str = Field(description="Tag name, URL-encoded")
 
 
 class ObjectPath(BaseModel):

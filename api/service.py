@@ -7,11 +7,12 @@ from typing import Any
 from flask import Response
 from pydantic import Field
 
+from api.conditional import conditional
 from api.filters import tags_match
 from api.models.answers import Paths, Service, StorageBackends
 from api.models.common import QueryBool
 from api.models.service import ServicePost
-from api.openapi import API_VERSION, PAGING_HEADERS, answers, blueprint
+from api.openapi import API_VERSION, PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, json, page_of, token
 from api.state import settings, store
 from api.validation import validated
@@ -43,7 +44,8 @@ def get_root() -> Response:
     return json(_PATHS)
 
 
-@bp.get("/service", responses=answers(ok=Service))
+@bp.get("/service", responses=one(ok=Service))
+@conditional
 @validated
 def get_service() -> Response:
     """What this service is."""

@@ -13,7 +13,10 @@
      │    ├── FlowNotFound
      │    ├── ObjectNotFound
      │    ├── ProfileNotFound
-     │    └── WebhookNotFound
+     │    ├── WebhookNotFound
+     │    └── PropertyNotFound      the resource is there, the property or tag is not set
+     ├── AlreadyExists              what is to be created is there
+     ├── VersionMismatch            the resource is not in the state the request is meant for
      ├── Forbidden
      │    ├── FlowReadOnly          the flow is read-only
      │    └── UrlRefused            a media URL is expired, forged, or for another method or object
@@ -96,6 +99,18 @@ class ProfileNotFound(NotFound):
 
 class WebhookNotFound(NotFound):
     """No webhook has this id."""
+
+
+class PropertyNotFound(NotFound):
+    """The source or flow has not the property, or the tag, that the request names."""
+
+
+class AlreadyExists(TamsDataError):
+    """What the request would create exists: creating is not replacing."""
+
+
+class VersionMismatch(TamsDataError):
+    """The resource is not, or no longer, in the state that the request is meant for."""
 
 
 class Forbidden(TamsDataError):

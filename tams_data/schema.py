@@ -183,7 +183,7 @@ _TIMERANGE = Column("timerange", _TEXT, "The client's own text of the time range
 
 SOURCES = Table(
     "sources",
-    "Sources: pieces of media whatever their encoding. Created with their first flow, deleted with their last.",
+    "Sources: pieces of media whatever their encoding. Created with their first flow or before, deleted with the last.",
     (
         Column("id", _TEXT, "Source id, a UUID"),
         Column("format", _TEXT, "Content format, a URN"),

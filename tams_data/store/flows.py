@@ -1,4 +1,4 @@
-"""Flows: created or replaced whole, with the source they render and the flows they collect; and deleted."""
+"""Flows: created or replaced whole, with the source they render and the flows they collect; changed; and deleted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import orjson
 
 from tams_data import schema
 from tams_data.engines.base import Transaction
-from tams_data.errors import FlowReadOnly, InvalidInput
+from tams_data.errors import AlreadyExists, FlowReadOnly, Forbidden, InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
 from tams_data.store import segments, timelines
 from tams_data.store.allocations import Allocations
 from tams_data.store.reading import find_profile, flow_row, flow_rows, source_row
 from tams_data.store.segments import Orphan
+from tams_data.store.tags import changed_tags, tag_columns
 
 _AS_GIVEN = (
     "id",
@@ -41,14 +42,20 @@ _OF_PROFILES = ("format", "codec", "container", "avg_bit_rate", *_AS_JSON)
 _CONTENT = (*_AS_GIVEN, *_AS_JSON, "tags")
 """The columns whose change is a change of the flow's metadata."""
 
+_COLLECTION = "flow_collection"
+
 
 @dataclass(frozen=True)
 class PutFlow:
-    """A flow's metadata as in flow-put of TAMS 8.2, its shape already checked, and who sends it."""
+    """A flow's metadata as in flow-put of TAMS 8.2, its shape already checked, and who sends it.
+
+    With `only_version`, a flow that has another `metadata_version` by then, or is not there, is left as it is.
+    """
 
     flow: Mapping[str, Any]
     principal: str | None
     now_ns: int
+    only_version: str | None = None
 
 
 def put(transaction: Transaction, request: PutFlow) -> bool:
@@ -59,28 +66,95 @@ def put(transaction: Transaction, request: PutFlow) -> bool:
     :raise FlowReadOnly: the flow is read-only, and the request is not the one that only lifts this.
     :raise InvalidInput: it contradicts its source or its profile, moves to another source, or collects a flow that
         is not there.
+    :raise VersionMismatch: the flow has not the version that the request is meant for.
     """
     existing = flow_rows(transaction, [request.flow["id"]]).get(request.flow["id"])
+    _check_version(request, existing)
     given = _with_profile(transaction, request.flow, existing)
-    row, collection = _row(given), _collection(given)
+    row, collection = _row(given), _collection(given["id"], given.get(_COLLECTION))
     _check_profile(row, existing)
     _check_members(transaction, given["id"], collection)
     _check_source(transaction, given, existing)
     if existing is None:
         _create(transaction, request, row, collection)
         return True
-    changed = {name for name in _CONTENT if row[name] != existing[name]}
-    collection_changed = collection != _members(transaction, given["id"])
-    if existing["read_only"] and (collection_changed or changed - {"read_only"} or not changed):
+    changed = _changed(transaction, existing, row, collection)
+    if existing["read_only"] and changed != {"read_only"}:
         raise FlowReadOnly(f"flow {given['id']} is read-only")
     version = given.get("metadata_version") or existing["metadata_version"]
-    if changed or collection_changed or version != existing["metadata_version"]:
+    if changed or version != existing["metadata_version"]:
         if version == existing["metadata_version"]:
             version = uuid4().hex
         who = given.get("updated_by") or request.principal
         stamp = {"metadata_version": version, "metadata_updated_ns": request.now_ns, "updated_by": who}
-        _replace(transaction, {**existing, **row, **stamp}, collection if collection_changed else None)
+        _replace(transaction, {**existing, **row, **stamp}, collection if _COLLECTION in changed else None)
     return False
+
+
+def create(transaction: Transaction, request: PutFlow) -> None:
+    """Create a flow that is not there yet.
+
+    :raise AlreadyExists: there is a flow with its id.
+    :raise InvalidInput: it contradicts its source, or collects a flow that is not there.
+    """
+    flow_id = request.flow["id"]
+    if flow_rows(transaction, [flow_id]):
+        raise AlreadyExists(f"flow {flow_id} exists")
+    put(transaction, request)
+
+
+@dataclass(frozen=True)
+class ChangeFlow:
+    """Properties of a flow to set one by one, by their names in flow-put; None unsets one.
+
+    `tags` are set beside those the flow has, None taking one away.
+    """
+
+    flow_id: str
+    properties: Mapping[str, Any]
+    tags: Mapping[str, str | list[str] | None]
+    principal: str | None
+    now_ns: int
+
+
+def change(transaction: Transaction, request: ChangeFlow) -> None:
+    """Set some properties of a flow (TAMS 8.2, the paths below a flow). What changes nothing writes nothing.
+
+    :raise FlowNotFound: there is no such flow.
+    :raise FlowReadOnly: the flow is read-only, and the request does more than say whether it is.
+    :raise InvalidInput: it collects a flow that is not there or itself, or sets what the flow has from a profile.
+    :raise Forbidden: it unsets what the flow has from a profile.
+    """
+    existing = flow_row(transaction, request.flow_id)
+    given = request.properties
+    if existing["read_only"] and (given.keys() != {"read_only"} or request.tags):
+        raise FlowReadOnly(f"flow {request.flow_id} is read-only")
+    _check_inherited(existing, given)
+    tags = changed_tags(existing, request.tags)
+    row = {**existing, **tags, **{name: value for name, value in given.items() if name != _COLLECTION}}
+    collection = _collection(request.flow_id, given[_COLLECTION]) if _COLLECTION in given else None
+    _check_members(transaction, request.flow_id, collection or ())
+    changed = _changed(transaction, existing, row, collection)
+    if changed:
+        stamp = {
+            "metadata_version": uuid4().hex,
+            "metadata_updated_ns": request.now_ns,
+            "updated_by": request.principal,
+        }
+        _replace(transaction, {**row, **stamp}, collection if _COLLECTION in changed else None)
+
+
+def _changed(
+    transaction: Transaction,
+    existing: Mapping[str, Any],
+    row: Mapping[str, Any],
+    collection: list[dict[str, Any]] | None,
+) -> set[str]:
+    """The names of what is different of a flow; a `collection` of None stays as it is."""
+    changed = {name for name in _CONTENT if row[name] != existing[name]}
+    if collection is not None and collection != _members(transaction, existing["id"]):
+        changed.add(_COLLECTION)
+    return changed
 
 
 def _create(transaction: Transaction, request: PutFlow, row: dict[str, Any], collection: list[dict[str, Any]]) -> None:
@@ -121,21 +195,20 @@ def _row(given: Mapping[str, Any]) -> dict[str, Any]:
         **{name: given.get(name) for name in _AS_GIVEN},
         **{name: json_text(given.get(name)) for name in _AS_JSON},
         **{name: essence.get(name) for name in _FROM_ESSENCE},
-        "tags": json_text(tags),
-        "tag_terms": schema.tag_terms(tags),
+        **tag_columns(tags),
     }
 
 
-def _collection(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _collection(flow_id: str, given: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
     return [
         {
-            "flow_id": given["id"],
+            "flow_id": flow_id,
             "position": position,
             "member_id": member["id"],
             "role": member.get("role"),
             "container_mapping": json_text(member.get("container_mapping")),
         }
-        for position, member in enumerate(given.get("flow_collection") or ())
+        for position, member in enumerate(given or ())
     ]
 
 
@@ -176,14 +249,31 @@ def _check_profile(row: Mapping[str, Any], existing: Mapping[str, Any] | None) -
             raise InvalidInput(f"{name} of flow {row['id']} is that of {profile}", field=name, value=row[name])
 
 
+def _check_version(request: PutFlow, existing: Mapping[str, Any] | None) -> None:
+    found = None if existing is None else existing["metadata_version"]
+    if request.only_version is not None and request.only_version != found:
+        raise VersionMismatch(f"flow {request.flow['id']} has metadata_version {found}, not {request.only_version}")
+
+
+def _check_inherited(existing: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """TAMS 8.2, PUT avg_bit_rate: another value would make the link to the profile untrue."""
+    name = next((name for name in _OF_PROFILES if name in given), None)
+    if name is None or not existing["profile_id"]:
+        return
+    message = f"flow {existing['id']} has {name} from profile {existing['profile_id']}"
+    if given[name] is None:  # TAMS 8.2 has no 400 for DELETE
+        raise Forbidden(message)
+    raise InvalidInput(message, field=name, value=given[name])
+
+
 def _check_members(transaction: Transaction, flow_id: str, collection: Sequence[Mapping[str, Any]]) -> None:
     """TAMS 8.2, collection-item: a member must already be registered in this service."""
     wanted = {row["member_id"] for row in collection}
     if flow_id in wanted:
-        raise InvalidInput(f"flow {flow_id} cannot collect itself", field="flow_collection", value=flow_id)
+        raise InvalidInput(f"flow {flow_id} cannot collect itself", field=_COLLECTION, value=flow_id)
     missing = sorted(wanted - flow_rows(transaction, sorted(wanted)).keys())
     if missing:
-        raise InvalidInput(f"no flow {missing[0]} to collect", field="flow_collection", value=missing[0])
+        raise InvalidInput(f"no flow {missing[0]} to collect", field=_COLLECTION, value=missing[0])
 
 
 def _check_source(transaction: Transaction, given: Mapping[str, Any], existing: Mapping[str, Any] | None) -> None:

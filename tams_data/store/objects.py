@@ -286,7 +286,7 @@ class Registry:
             )
 
     def _check_new(self, flow: Mapping[str, Any], segment: ObjectUse) -> None:
-        _check_labels(segment.get_urls, self.labels)
+        check_labels(segment.get_urls, self.labels)
         allocated = self.allocated.get(segment.object_id)
         if allocated is None and not segment.get_urls:
             raise ObjectConflict(
@@ -360,7 +360,11 @@ def _check_meant_for(allocated: Any, flow_id: str, name: str) -> None:
         )
 
 
-def _check_labels(get_urls: Sequence[tuple[str, str]], labels: Collection[str]) -> None:
+def check_labels(get_urls: Sequence[tuple[str, str]], labels: Collection[str]) -> None:
+    """Refuse a label of a URL that another of them has, or one of `labels`.
+
+    :raise ObjectConflict: there is such a label.
+    """
     if not get_urls:
         return
     seen = set(labels)

@@ -10,10 +10,10 @@ from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore
 from tams_data.queries import service as service_queries
-from tams_data.store import flows, objects, profiles, segments, service, webhooks
+from tams_data.store import flows, objects, profiles, segments, service, sources, webhooks
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
-from tams_data.store.flows import DeleteFlow, FlowDeleter, PutFlow
+from tams_data.store.flows import ChangeFlow, DeleteFlow, FlowDeleter, PutFlow
 from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
@@ -23,8 +23,10 @@ from tams_data.store.objects import (
     UploadRecorder,
 )
 from tams_data.store.profiles import CreateProfile
+from tams_data.store.registration import CreateObject, ObjectCreator
 from tams_data.store.segments import AddSegments, DeleteSegments, Orphan, SegmentAdder
 from tams_data.store.service import DescribeService
+from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import TimeRange
@@ -51,6 +53,9 @@ class Store:
         self._allocate = each(Allocator(new_key, allocations))
         self._add_segments = SegmentAdder(new_key, labels, allocations)
         self._put_flow, self._delete_flow = each(flows.put), each(FlowDeleter(allocations))
+        self._create_object = each(ObjectCreator(new_key, labels))
+        self._create_flow, self._change_flow = each(flows.create), each(flows.change)
+        self._create_source, self._change_source = each(sources.create), each(sources.change)
         self._delete_segments = each(segments.delete)
         self._record_upload = each(UploadRecorder(allocations))
         self._describe_service = each(service.describe)
@@ -58,9 +63,31 @@ class Store:
         self._create_webhook, self._change_webhook = each(webhooks.create), each(webhooks.change)
         self._delete_webhook = each(webhooks.delete)
 
-    def put_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> bool:
+    def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
+        """Create a source that has no flows yet. See `sources.create`."""
+        self._writer.submit(self._create_source, CreateSource(source, principal, time_ns()))
+
+    def change_source(
+        self, source_id: str, properties: Mapping[str, Any], tags: Mapping[str, Any], *, principal: str | None = None
+    ) -> None:
+        """Set some properties and some tags of a source; None unsets. See `sources.change`."""
+        self._writer.submit(self._change_source, ChangeSource(source_id, properties, tags, principal, time_ns()))
+
+    def put_flow(
+        self, flow: Mapping[str, Any], *, principal: str | None = None, only_version: str | None = None
+    ) -> bool:
         """Create or replace a flow; true when it is new. See `flows.put`."""
-        return self._writer.submit(self._put_flow, PutFlow(flow, principal, time_ns()))
+        return self._writer.submit(self._put_flow, PutFlow(flow, principal, time_ns(), only_version))
+
+    def create_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> None:
+        """Create a flow that is not there yet. See `flows.create`."""
+        self._writer.submit(self._create_flow, PutFlow(flow, principal, time_ns()))
+
+    def change_flow(
+        self, flow_id: str, properties: Mapping[str, Any], tags: Mapping[str, Any], *, principal: str | None = None
+    ) -> None:
+        """Set some properties and some tags of a flow; None unsets. See `flows.change`."""
+        self._writer.submit(self._change_flow, ChangeFlow(flow_id, properties, tags, principal, time_ns()))
 
     def delete_flow(self, flow_id: str) -> None:
         """Delete a flow, its segments, and the objects nothing else refers to. See `flows.FlowDeleter`."""
@@ -89,6 +116,30 @@ class Store:
             now_ns=time_ns(),
         )
         return media, self._writer.submit(self._allocate, request)
+
+    def create_object(
+        self,
+        object_id: str,
+        flow_id: str,
+        get_urls: Sequence[tuple[str, str]],
+        *,
+        timerange: TimeRange | None = None,
+        timerange_text: str | None = None,
+        key_frame_count: int | None = None,
+        init_object_id: str | None = None,
+    ) -> None:
+        """Register an object whose bytes are elsewhere, before any segment refers to it. See `ObjectCreator`."""
+        request = CreateObject(
+            object_id=object_id,
+            flow_id=flow_id,
+            get_urls=get_urls,
+            timerange=timerange,
+            timerange_text=timerange_text,
+            key_frame_count=key_frame_count,
+            init_object_id=init_object_id,
+            now_ns=time_ns(),
+        )
+        self._writer.submit(self._create_object, request)
 
     def uploadable(self, object_id: str) -> Any:
         """The allocation of an object whose bytes may be uploaded, a record. See `objects.allocation`."""

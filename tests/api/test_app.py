@@ -29,20 +29,32 @@ READ = [
     *("/", "/service", "/service/storage-backends", "/sources", f"/sources/{SOURCE_ID}"),
     *("/flows", FLOW, f"{FLOW}/segments", "/objects/an%2Fobject"),
     *("/service/profiles", f"/service/profiles/{PROFILE_ID}", "/service/webhooks", "/webhooks", "/health"),
+    *(f"/sources/{SOURCE_ID}/{name}" for name in ("label", "description", "tags", "tags/a")),
+    *(f"{FLOW}/{name}" for name in ("label", "description", "read_only", "max_bit_rate", "avg_bit_rate")),
+    *(f"{FLOW}/{name}" for name in ("flow_collection", "tags", "tags/a")),
 ]
 """A path of every operation that reads."""
 
 WRITTEN = [
     *(("PUT", FLOW), ("POST", f"{FLOW}/segments"), ("POST", f"{FLOW}/storage")),
     *(("POST", "/service"), ("POST", f"/service/profiles/{PROFILE_ID}"), ("POST", "/service/webhooks")),
+    *(("POST", "/sources"), ("POST", "/flows"), ("POST", "/objects"), ("PUT", f"{FLOW}/flow_collection")),
 ]
 """Every operation that takes a body."""
+
+
+SET = [
+    *(("PUT", f"{FLOW}/{name}") for name in ("label", "tags/a", "max_bit_rate", "avg_bit_rate")),
+    *(("PUT", f"/sources/{SOURCE_ID}/{name}") for name in ("description", "tags/a")),
+]
+"""Properties that are set to a text or a number."""
 
 
 @pytest.fixture(scope="module")
 def served(shared_client: CheckedClient) -> CheckedClient:
     """A client of a service where every path of READ and WRITTEN is there."""
-    shared_client.create_flow(video_flow(id=FLOW_ID, source_id=SOURCE_ID, label="a"))
+    described = {"label": "a", "description": "a", "tags": {"a": "b"}, "max_bit_rate": 2, "avg_bit_rate": 1}
+    shared_client.create_flow(video_flow(id=FLOW_ID, source_id=SOURCE_ID, **described))
     get_urls = [{"url": "https://elsewhere.example/a.ts", "label": "elsewhere"}]
     shared_client.register(FLOW_ID, {"object_id": OBJECT_ID, "timerange": "[0:0_1:0)", "get_urls": get_urls})
     shared_client.create_flow(video_flow(source_id=SOURCE_ID, label="b"))
@@ -90,7 +102,6 @@ def test_method_that_a_path_has_not_is_refused_with_those_it_has(served: Checked
         f"{FLOW}/",
         f"{FLOW}//segments",
         f"{FLOW}/segments/",
-        "/objects",
         "/objects/",
         "/%00",
         "/%ff",
@@ -154,7 +165,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("body", [*MALFORMED.values(), *VALUES.values()], ids=[*MALFORMED, *VALUES])
-@pytest.mark.parametrize(("method", "path"), WRITTEN, ids=lambda one: one.rsplit("/", 1)[-1])
+@pytest.mark.parametrize(("method", "path"), WRITTEN, ids=[path for _, path in WRITTEN])
 def test_body_that_makes_no_sense_is_refused(served: CheckedClient, method: str, path: str, body: bytes) -> None:
     response = send(served, method, path, body)
     # Nothing is asked for: one object; nothing is said: the service stays as it is.
@@ -292,6 +303,23 @@ FULL_WEBHOOK = {
 }
 FULL_STORAGE = {"limit": 1, "object_ids": ["a"], "storage_id": SOURCE_ID, "content_type": "a/b", "presigned": True}
 
+FLAT_FLOW = {
+    "source_id": SOURCE_ID,
+    "format": "urn:x-nmos:format:video",
+    "codec": "video/h264",
+    "frame_width": 1,
+    "frame_height": 1,
+    "frame_rate": "25:1",
+    "essence_parameters": {"aspect_ratio": {"numerator": 1, "denominator": 1}},
+}
+FULL_OBJECT = {
+    "first_referenced_by_flow": FLOW_ID,
+    "timerange": "[0:0_1:0)",
+    "get_urls": [{"url": "https://elsewhere.example/b.ts", "label": "b"}],
+    "key_frame_count": 1,
+    "init_object": {"id": "init"},
+}
+
 bodies = st.one_of(
     st.tuples(
         st.just(("PUT", FLOW)), st.one_of(mutated(FULL_FLOW), *(mutated(make(id=FLOW_ID)) for make in FLOWS.values()))
@@ -304,7 +332,9 @@ bodies = st.one_of(
     st.tuples(st.just(("POST", "/service")), mutated({"name": "a", "description": "b"})),
     st.tuples(st.just(("POST", f"/service/profiles/{PROFILE_ID}")), mutated(profile(id=PROFILE_ID, label="a"))),
     st.tuples(st.just(("POST", "/service/webhooks")), mutated(FULL_WEBHOOK)),
-    st.tuples(st.sampled_from(WRITTEN), values),
+    st.tuples(st.just(("POST", "/flows")), mutated(FLAT_FLOW)),
+    st.tuples(st.just(("POST", "/objects")), mutated(FULL_OBJECT)),
+    st.tuples(st.sampled_from([*WRITTEN, *SET]), values),
 )
 
 

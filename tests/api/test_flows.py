@@ -294,6 +294,16 @@ def test_flow_has_the_format_of_its_source(client: CheckedClient) -> None:
     assert (response.status_code, as_object(response)["field"]) == (400, "format")
 
 
+@pytest.mark.parametrize("name", [name for name in FLOWS if name != "video"])
+def test_flow_keeps_its_format(client: CheckedClient, name: str) -> None:
+    """Though it is the only one of its source."""
+    flow = client.create_flow(video_flow())
+    changed = FLOWS[name](id=flow["id"], source_id=flow["source_id"])
+    response = client.put(f"/flows/{flow['id']}", json=changed)
+    assert (response.status_code, as_object(response)["field"]) == (400, "format")
+    assert get(client, flow) == flow
+
+
 def test_profile_that_is_left_is_no_profile(client: CheckedClient) -> None:
     assert "profile_id" not in client.create_flow(video_flow(profile_id=""))
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Tables, Transaction
 from tams_data.errors import TamsDataError
-from tams_data.store import flows, profiles, segments, service, webhooks
+from tams_data.store import flows, profiles, segments, service, sources, webhooks
 from tams_data.store.allocations import Allocations
-from tams_data.store.flows import DeleteFlow, FlowDeleter, PutFlow
+from tams_data.store.flows import ChangeFlow, DeleteFlow, FlowDeleter, PutFlow
 from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
@@ -25,8 +25,10 @@ from tams_data.store.objects import (
     UploadRecorder,
 )
 from tams_data.store.profiles import CreateProfile
+from tams_data.store.registration import CreateObject, ObjectCreator
 from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
 from tams_data.store.service import DescribeService
+from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
 from tams_data.timerange import TimeRange
 
@@ -81,9 +83,35 @@ class Commands:
         self._allocator, self._adder = Allocator(new_key, allocations), SegmentAdder(new_key, labels, allocations)
         self._upload_recorder, self._flow_deleter = UploadRecorder(allocations), FlowDeleter(allocations)
         self._allocations = allocations
+        self._creator = ObjectCreator(new_key, labels)
 
-    def put_flow(self, given: Mapping[str, Any], *, principal: str | None = None) -> bool:
-        return self._run(flows.put, PutFlow(given, principal, self._tick()))
+    def put_flow(
+        self, given: Mapping[str, Any], *, principal: str | None = None, only_version: str | None = None
+    ) -> bool:
+        return self._run(flows.put, PutFlow(given, principal, self._tick(), only_version))
+
+    def create_flow(self, given: Mapping[str, Any], *, principal: str | None = None) -> None:
+        self._run(flows.create, PutFlow(given, principal, self._tick()))
+
+    def change_flow(
+        self, flow_id: str, *, tags: Mapping[str, Any] | None = None, principal: str | None = None, **properties: Any
+    ) -> None:
+        self._run(flows.change, ChangeFlow(flow_id, properties, tags or {}, principal, self._tick()))
+
+    def create_source(self, given: Mapping[str, Any], *, principal: str | None = None) -> None:
+        self._run(sources.create, CreateSource(given, principal, self._tick()))
+
+    def change_source(
+        self, source_id: str, *, tags: Mapping[str, Any] | None = None, principal: str | None = None, **properties: Any
+    ) -> None:
+        self._run(sources.change, ChangeSource(source_id, properties, tags or {}, principal, self._tick()))
+
+    def create_object(self, object_id: str, flow_id: str, **members: Any) -> None:
+        urls = [(f"https://elsewhere.example/{object_id}", "elsewhere")]
+        left_out = {"timerange": None, "timerange_text": None, "key_frame_count": None, "init_object_id": None}
+        given = {"get_urls": urls, **left_out, **members}
+        request = CreateObject(object_id=object_id, flow_id=flow_id, now_ns=self._tick(), **given)
+        self._run(self._creator, request)
 
     def delete_flow(self, flow_id: str) -> list[Orphan]:
         return self._run(self._flow_deleter, DeleteFlow(flow_id, self._tick()))

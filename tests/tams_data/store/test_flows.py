@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tams_data import schema
-from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput
+from tams_data.errors import AlreadyExists, FlowNotFound, FlowReadOnly, Forbidden, InvalidInput, VersionMismatch
 from tams_data.store.segments import Orphan
 from tests.tams_data.builders import (
     AUDIO,
@@ -286,6 +286,129 @@ def test_a_flow_keeps_what_is_its_profiles(database, made, name):
     assert flow_of(database)["profile_id"] is None
 
 
+# --- create alone, and replace one version ---------------------------------------------------------------------------
+
+
+def test_a_flow_that_exists_is_not_created_again(database, commands):
+    commands.create_flow(FULL, principal="ann")
+    assert flow_of(database)["created_by"] == "ann"
+    before = everything(database)
+    with pytest.raises(AlreadyExists, match="flow f"):
+        commands.create_flow({**FULL, "label": "new"})
+    assert everything(database) == before
+
+
+def test_a_flow_of_another_version_is_not_replaced(database, commands):
+    commands.put_flow({**FULL, "metadata_version": "1"})
+    commands.put_flow({**FULL, "label": "second", "metadata_version": "2"}, only_version="1")
+    before = everything(database)
+    with pytest.raises(VersionMismatch, match="metadata_version 2, not 1"):
+        commands.put_flow({**FULL, "label": "third"}, only_version="1")
+    with pytest.raises(VersionMismatch):
+        commands.put_flow({**FULL, "id": "g"}, only_version="1")
+    assert everything(database) == before
+
+
+# --- change one property ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("label", value) for value in ("new", "", None)),
+        *(("description", value) for value in ("new", None)),
+        *(("max_bit_rate", value) for value in (0, 9, None)),
+        *(("avg_bit_rate", value) for value in (0, 9, None)),
+        ("read_only", True),
+    ],
+)
+def test_a_property_is_set_by_itself_and_that_is_a_new_version(database, commands, name, value):
+    commands.put_flow(FULL, principal="ann")
+    before = flow_of(database)
+    commands.change_flow("f", **{name: value}, principal="ben")
+    after = flow_of(database)
+    assert after["metadata_version"] != before["metadata_version"]
+    stamped = {"metadata_updated_ns": commands.now_ns, "updated_by": "ben"}
+    assert after == {**before, name: value, **stamped, "metadata_version": after["metadata_version"]}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        pytest.param({"site": "y"}, {"genre": ["news", "live"], "site": "y"}, id="replaced"),
+        pytest.param({"/": []}, {**FULL["tags"], "/": []}, id="added"),
+        pytest.param({"genre": None}, {"site": "x"}, id="taken-away"),
+    ],
+)
+def test_a_tag_is_set_beside_the_others_and_that_is_a_new_version(database, commands, tags, expected):
+    commands.put_flow(FULL)
+    before = flow_of(database)
+    commands.change_flow("f", tags=tags)
+    after = flow_of(database)
+    assert json.loads(after["tags"]) == expected
+    assert sorted(after["tag_terms"]) == sorted(schema.tag_terms(expected))
+    assert after["metadata_version"] != before["metadata_version"]
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"label": "label"}, {"tags": {"site": "x"}}, {"tags": {"none": None}}, {"flow_collection": []}]
+)
+def test_a_change_that_changes_nothing_writes_nothing(database, commands, change):
+    commands.put_flow(FULL, principal="ann")
+    before = everything(database)
+    commands.change_flow("f", **change, principal="ben")
+    assert everything(database) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": "new"},
+        {"label": "label"},
+        {"tags": {"site": None}},
+        {"flow_collection": []},
+        {"read_only": False, "label": "new"},
+        {"read_only": False, "tags": {"site": "y"}},
+        {},
+    ],
+)
+def test_a_read_only_flow_takes_no_change_of_a_property(database, commands, change):
+    commands.put_flow({**FULL, "read_only": True})
+    before = everything(database)
+    with pytest.raises(FlowReadOnly):
+        commands.change_flow("f", **change)
+    assert everything(database) == before
+
+
+def test_a_read_only_flow_takes_whether_it_is(database, commands):
+    commands.put_flow({**FULL, "read_only": True})
+    before = everything(database)
+    commands.change_flow("f", read_only=True)
+    assert everything(database) == before
+    commands.change_flow("f", read_only=False)
+    commands.change_flow("f", label="new")
+    assert (flow_of(database)["read_only"], flow_of(database)["label"]) == (False, "new")
+
+
+def test_a_flow_that_is_not_there_is_not_changed(commands):
+    with pytest.raises(FlowNotFound):
+        commands.change_flow("none", label="x")
+
+
+@pytest.mark.parametrize(("value", "error"), [(1, InvalidInput), (5000, InvalidInput), (None, Forbidden)])
+def test_what_a_flow_has_from_a_profile_is_not_changed(database, commands, value, error):
+    commands.put_flow(FULL)
+    with database.transaction() as transaction:
+        link = {"id": "f", "profile_id": "p"}
+        transaction.update(schema.FLOWS, schema.FLOWS.part(("id", "profile_id"), [link]))
+    before = everything(database)
+    with pytest.raises(error, match="avg_bit_rate from profile p"):
+        commands.change_flow("f", avg_bit_rate=value)
+    assert everything(database) == before
+    commands.change_flow("f", max_bit_rate=1, label="new")
+    assert (flow_of(database)["max_bit_rate"], flow_of(database)["profile_id"]) == (1, "p")
+
+
 # --- collections -----------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +456,26 @@ def test_how_a_member_is_in_the_container_is_kept(database, collected):
     collected.put_flow(given)
     (row,) = rows_of(database, schema.FLOW_COLLECTIONS)
     assert json.loads(row["container_mapping"]) == {"track_index": 2}
+
+
+def test_a_collection_is_set_by_itself(database, collected):
+    before = flow_of(database, "m")
+    collected.change_flow("m", flow_collection=[{"id": "c", "role": "x"}, {"id": "a"}])
+    assert members_of(database, "m") == [("c", "x"), ("a", None)]
+    assert flow_of(database, "m")["metadata_version"] != before["metadata_version"]
+    collected.change_flow("m", label="new")
+    assert members_of(database, "m") == [("c", "x"), ("a", None)]
+    collected.change_flow("m", flow_collection=None)
+    assert members_of(database, "m") == []
+
+
+@pytest.mark.parametrize("member", ["m", "none"])
+def test_a_flow_collects_neither_itself_nor_what_is_not_there(database, collected, member):
+    before = everything(database)
+    with pytest.raises(InvalidInput) as raised:
+        collected.change_flow("m", flow_collection=[{"id": "a"}, {"id": member}])
+    assert (raised.value.field, raised.value.value) == ("flow_collection", member)
+    assert everything(database) == before
 
 
 # --- delete ----------------------------------------------------------------------------------------------------------
