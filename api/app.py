@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import errors, flows, media, objects, segments, service, sources
+from api import errors, flows, hls, media, objects, segments, service, sources
 from api.openapi import Api
 from api.validation import check_query_text
 from tams_data.media import LocalMediaStore
@@ -21,7 +21,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         TAMS_SECRET=secret,
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
-    for module in (service, sources, flows, segments, objects):
+    for module in (service, sources, flows, hls, segments, objects):
         app.register_api(module.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
