@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from urllib.parse import urljoin
 
 import av
@@ -37,11 +38,10 @@ def test_segments_are_listed_with_urls_that_need_no_credentials(client: CheckedC
     (segment,) = playlist_of(client, flow["id"]).segments
     assert segment.uri.startswith(f"http://localhost/media/{object_id}/media.ts?")
     assert "signature=" in segment.uri
-    answer = client.get(segment.uri.removeprefix("http://localhost"))
+    path = segment.uri.removeprefix("http://localhost")
+    answer = client.get(path)
     assert (answer.status_code, answer.data, answer.content_type) == (200, b"media", "video/mp2t")
-    assert (
-        client.get(segment.uri.removeprefix("http://localhost").replace("signature=", "signature=x")).status_code == 403
-    )
+    assert client.get(path.replace("signature=", "signature=x")).status_code == 403
 
 
 def test_a_gap_and_another_offset_are_discontinuities(client: CheckedClient) -> None:
@@ -124,9 +124,7 @@ def test_a_playlist_ends_unless_the_flow_grows(client: CheckedClient, status: st
     assert (playlist.is_endlist, playlist.playlist_type) == (ends, "vod" if ends else None)
 
 
-def test_of_a_flow_that_grows_the_last_segments_are_listed(
-    client: CheckedClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flow_that_grows_shows_its_last_segments(client: CheckedClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers stay with the segments: those that are no longer listed count, and so do the gaps between them."""
     monkeypatch.setattr(hls, "MOST_LIVE_SEGMENTS", 3)
     flow = client.create_flow(video_flow(status="ingesting"))
@@ -135,8 +133,9 @@ def test_of_a_flow_that_grows_the_last_segments_are_listed(
     for timerange in ("[6:0_7:0)", "[7:0_8:0)", "[9:0_10:0)", "[10:0_11:0)"):
         client.add(flow["id"], timerange)
         seen.append(numbered(playlist_of(client, flow["id"])))
-    assert seen[0] == {0: ("a", 0), 1: ("b", 0), 2: ("c", 1)} or len(seen[0]) == 3
-    for earlier, later in zip(seen, seen[1:], strict=False):
+    assert [run for _, run in seen[0].values()] == [0, 0, 1]
+    assert [run for _, run in seen[-1].values()] == [1, 2, 2]
+    for earlier, later in pairwise(seen):
         assert len(later) == 3
         shared = earlier.keys() & later.keys()
         assert len(shared) == 2
