@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from api.cli import main
 from tams_data.client import TamsClient
 from tests.api.builders import audio_flow, multi_flow, video_flow
+from tests.api.process import ROOT
 
 START = 1_767_261_637
 
@@ -214,6 +215,7 @@ def on_a_terminal(service_url, columns, *arguments):
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     process = subprocess.Popen(
         [sys.executable, "-c", "from api.cli import main; main()", *arguments],
+        cwd=ROOT,
         stdout=inner,
         env={**kept, "TAMS_URL": service_url, "TERM": "xterm"},
     )
