@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import compression, cors, errors, flows, health, media, objects, profiles, segments, service, sources, webhooks
+from api import (
+    compression,
+    cors,
+    errors,
+    flows,
+    health,
+    hls,
+    media,
+    objects,
+    profiles,
+    segments,
+    service,
+    sources,
+    webhooks,
+)
 from api.openapi import Api
 from api.validation import check_query_text
 from tams_data.media import LocalMediaStore
@@ -23,7 +37,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     )
     compression.register(app)
     cors.register(app, settings.origins)
-    for module in (health, service, profiles, webhooks, sources, flows, segments, objects):
+    for module in (health, service, profiles, webhooks, sources, flows, hls, segments, objects):
         app.register_api(module.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)

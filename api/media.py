@@ -49,7 +49,8 @@ def blueprint(
     bp = Blueprint("media", __name__)
 
     @bp.get("/media/<token>")
-    def get_media(token: str) -> Response:
+    @bp.get("/media/<token>/<name>")
+    def get_media(token: str, name: str = "") -> Response:  # noqa: ARG001  # for players, see `named`
         """The bytes of an object, or one range of them.
 
         :raise UrlRefused: the URL is presigned, and expired or forged.
@@ -90,6 +91,14 @@ def blueprint(
         return response
 
     return bp
+
+
+def named(url: str, suffix: str, *, base_url: str) -> str:
+    """A URL that ends like a file of a kind, for players that go by it, if it is one of this service; else as it is."""
+    if not (suffix and url.startswith(f"{base_url}/media/")):
+        return url
+    path, mark, query = url.partition("?")
+    return f"{path}/media{suffix}{mark}{query}"
 
 
 def _admit(media: LocalMediaStore, object_id: str, authorise: Callable[[], None]) -> None:

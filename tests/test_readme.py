@@ -56,8 +56,9 @@ def test_the_tour_prints_what_the_readme_shows(demo_url: str, tmp_path: Path):
     examples = console_examples()
     assert examples
     for command, printed in examples:
-        here = command.replace("http://localhost:8000", demo_url).replace(".venv/bin/tams", TAMS)
-        environment = {**os.environ, "TAMS_PORT": demo_url.rsplit(":", 1)[1]}
+        here = command.replace(".venv/bin/python", sys.executable)  # first: the other names it in full
+        here = here.replace("http://localhost:8000", demo_url).replace(".venv/bin/tams", TAMS)
+        environment = {**os.environ, "TAMS_PORT": demo_url.rsplit(":", 1)[1], "PYTHONPATH": str(README.parent)}
         done = subprocess.run(
             here, check=False, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
         )

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from api.cli.inspect import COMMANDS as INSPECT
 from api.cli.serve import COMMANDS as SERVE
 from api.cli.transfer import COMMANDS as TRANSFER
 from tams_data import __version__
@@ -29,5 +30,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER):
+for _command in (*SERVE, *TRANSFER, *INSPECT):
     main.add_command(_command)

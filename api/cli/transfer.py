@@ -5,28 +5,23 @@ What fails on purpose is a `TamsDataError`; the group that these commands join m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tams_data.client import TamsClient
-from tams_data.errors import InvalidTimeRange, InvalidTimestamp
-from tams_data.settings import Settings
-from tams_data.timerange import NS_PER_SECOND, TimeRange, format_utc, parse_timestamp, tai_from_utc
+from api.cli.options import Range, Tag, civil, client_of, of_a_service
+from tams_data.errors import InvalidTimestamp
+from tams_data.timerange import NS_PER_SECOND, TimeRange, parse_timestamp, tai_from_utc
 from tams_data.transfer import demo as demonstration
 from tams_data.transfer import export as exporting
 from tams_data.transfer import ingest as ingesting
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_SINCE_LEAP_SECONDS = datetime(1972, 1, 1, tzinfo=timezone.utc)
 
 
 class _Start(click.ParamType[int]):
@@ -58,46 +53,12 @@ class _Seconds(click.ParamType[int]):
         return ns
 
 
-class _Range(click.ParamType[TimeRange]):
-    """A TAMS time range."""
-
-    name = "timerange"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TimeRange:
-        try:
-            return TimeRange.parse(str(value))
-        except InvalidTimeRange as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Tag(click.ParamType[tuple[str, str]]):
-    """`name=value`."""
-
-    name = "name=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        tag, separator, text = str(value).partition("=")
-        if not (tag and separator):
-            self.fail(f"{value!r} is not name=value", param, ctx)
-        return tag, text
-
-
-def _of_a_service(command: _Command) -> _Command:
-    url = click.option("--url", envvar="TAMS_URL", help="The TAMS service; default: the one that `tams run` starts")
-    token = click.option("--token", envvar="TAMS_TOKEN", help="Bearer token for the service")
-    return url(token(command))
-
-
-def _client(url: str | None, token: str | None) -> TamsClient:
-    return TamsClient(url or Settings.load().url, token)
-
-
 @click.command()
 @click.argument("media")
-@_of_a_service
+@of_a_service
 @click.option("--label", help="Label of the flows; default: the name of the file")
 @click.option("--description", help="Description of the flows")
-@click.option("--tag", "tags", type=_Tag(), multiple=True, help="A tag of the flows; may be given more than once")
+@click.option("--tag", "tags", type=Tag(), multiple=True, help="A tag of the flows; may be given more than once")
 @click.option(
     "--start", type=_Start(), default="0:0", show_default=True, help="Where on the timeline it begins; or `now` (TAI)"
 )
@@ -114,7 +75,7 @@ def ingest(media: str, url: str | None, token: str | None, **options: Any) -> No
         length_ns=options["segment_duration"],
         tags=dict(options["tags"]),
     )
-    with _client(url, token) as client, _progress(Path(media).name) as progress:
+    with client_of(url, token) as client, _progress(Path(media).name) as progress:
         report = ingesting.ingest(client, media, plan, progress)
     for notice in report.notices:
         click.echo(f"tams: {notice}", err=True)
@@ -123,8 +84,8 @@ def ingest(media: str, url: str | None, token: str | None, **options: Any) -> No
 
 @click.command()
 @click.argument("flow")
-@_of_a_service
-@click.option("--timerange", type=_Range(), default="_", help="What to export, as [start_end); default: all")
+@of_a_service
+@click.option("--timerange", type=Range(), default="_", help="What to export, as [start_end); default: all")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write")
 def export(flow: str, url: str | None, token: str | None, timerange: TimeRange, output: Path) -> None:
     """Write FLOW, the id of a flow, into a file: .mp4, .mov, .mkv or .ts.
@@ -132,18 +93,18 @@ def export(flow: str, url: str | None, token: str | None, timerange: TimeRange, 
     Of a multi-essence flow, all that it collects. Nothing is transcoded, so video begins with a key frame: MP4 and MOV
     do not show what lies before the start.
     """
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         joined = exporting.export(client, flow, output, timerange)
     for notice in joined.notices:
         click.echo(f"tams: {notice}", err=True)
-    click.echo(f"{output}: {joined.timerange}{_civil(joined.timerange)}")
+    click.echo(f"{output}: {joined.timerange}{civil(joined.timerange)}")
 
 
 @click.command()
-@_of_a_service
+@of_a_service
 def demo(url: str | None, token: str | None) -> None:
     """Put two cameras, a proxy and an edit into the store, to look at and to try things on."""
-    with _client(url, token) as client:
+    with client_of(url, token) as client:
         flows = demonstration.make(client, lambda step: click.echo(f"{step} …", err=True))
     width = max((len(flow.label) for flow in flows), default=0)
     for flow in flows:
@@ -171,17 +132,10 @@ def _tell(report: ingesting.IngestReport) -> None:
         click.echo(flow_id)
     uploaded = report.objects - report.skipped
     click.echo(
-        f"{report.timerange}{_civil(report.timerange)}: {uploaded} objects uploaded ({_size(report.uploaded_bytes)})"
+        f"{report.timerange}{civil(report.timerange)}: {uploaded} objects uploaded ({_size(report.uploaded_bytes)})"
         f" in {report.elapsed_ns // 10**6} ms, {report.skipped} were there already",
         err=True,
     )
-
-
-def _civil(timerange: TimeRange) -> str:
-    """Return the civil time of a range, for one that can be a time of day: a timeline may begin at 0:0 as well."""
-    if timerange.is_never or timerange.start_ns < tai_from_utc(_SINCE_LEAP_SECONDS):
-        return ""
-    return f" ({format_utc(timerange.start_ns)} to {format_utc(timerange.end_ns)})"
 
 
 def _size(count: int) -> str:

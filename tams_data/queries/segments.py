@@ -59,6 +59,22 @@ def extent(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound) ->
     return found.aggregate(start_ns=found.start_ns.min(), end_ns=found.end_ns.max())
 
 
+def runs(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, seam_ns: Bound) -> ir.Table:
+    """One row: how many `segments` of a flow share time with the window, and in how many `runs` they come.
+
+    A run ends where more than `seam_ns` lie between two segments, or between their time stamps' offsets.
+    """
+    found = _of_flow(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns)
+    found = found.select("start_ns", "end_ns", offset_ns=found.ts_offset_ns.fill_null(0))
+    in_order = ibis.window(order_by="start_ns")
+    before = found.select(
+        gap_ns=found.start_ns - found.end_ns.lag().over(in_order),
+        jump_ns=found.offset_ns - found.offset_ns.lag().over(in_order),
+    )
+    goes_on = (before.gap_ns.abs() <= seam_ns) & (before.jump_ns.abs() <= seam_ns)
+    return before.aggregate(segments=before.count(), runs=(~goes_on.fill_null(False)).sum().fill_null(0))
+
+
 def covered_by(
     tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, object_key: Bound | None = None
 ) -> ir.Table:

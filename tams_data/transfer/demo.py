@@ -120,7 +120,7 @@ def _ingest_all(client: TamsClient, folder: Path, tell: OnStep) -> dict[str, _Pr
         video, audio = report.flow_ids
         cameras[name] = _Programme(report.multi_id or "", {"video": video, "audio": audio})
     tell("ingesting the proxy of camera A")
-    camera_a = client.find_flow(cameras["A"].flow_ids["video"]) or {}
+    camera_a: Mapping[str, Any] = client.find_flow(cameras["A"].flow_ids["video"]) or {}
     proxy = _plan(
         "proxy A",
         label="Camera A proxy",
@@ -155,7 +155,7 @@ def _edit() -> _Programme:
 def _make_edit(client: TamsClient, cameras: Mapping[str, _Programme]) -> None:
     edit = _edit()
     for role, flow_id in edit.flow_ids.items():
-        like = client.find_flow(cameras["A"].flow_ids[role]) or {}
+        like: Mapping[str, Any] = client.find_flow(cameras["A"].flow_ids[role]) or {}
         _put_edit_flow(client, role, flow_id, like, "ingesting")
         _register(client, flow_id, list(_segments(client, cameras, role)))
         _put_edit_flow(client, role, flow_id, like, "closed_complete")
@@ -233,5 +233,5 @@ def _shown(client: TamsClient) -> Iterator[DemoFlow]:
 
 
 def _timerange(client: TamsClient, flow_id: str) -> TimeRange:
-    flow = client.find_flow(flow_id, include_timerange=True) or {}
-    return TimeRange.parse(flow.get("timerange", "()"))
+    flow = client.find_flow(flow_id, include_timerange=True)
+    return TimeRange.parse(flow.get("timerange", "()") if flow else "()")

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
-from tams_data.client import TamsClient
+from tams_data.client import Flow, Segment, TamsClient
 from tams_data.errors import FlowNotFound, InvalidInput
 from tams_data.essence import Joined, Piece, Track, join
 from tams_data.essence.codecs import AUDIO_FORMAT, MULTI_FORMAT, VIDEO_FORMAT
@@ -43,7 +43,7 @@ def export(client: TamsClient, flow_id: str, output: Path, timerange: TimeRange 
         return join(tracks, output, timerange)
 
 
-def _flow(client: TamsClient, flow_id: str) -> dict[str, Any]:
+def _flow(client: TamsClient, flow_id: str) -> Flow:
     flow = client.find_flow(flow_id)
     if flow is None:
         raise FlowNotFound(f"no flow {flow_id} at {client.url}")
@@ -89,7 +89,7 @@ def _pieces(
     client: TamsClient, flow_id: str, timerange: TimeRange | None, pool: ThreadPoolExecutor
 ) -> Generator[Piece, None, None]:
     """Yield the segments of a flow with their objects, a few of which are fetched ahead."""
-    fetching: deque[tuple[Mapping[str, Any], Future[IO[bytes]]]] = deque()
+    fetching: deque[tuple[Segment, Future[IO[bytes]]]] = deque()
     segments = client.segments(flow_id, timerange)
     try:
         for segment in segments:
@@ -104,18 +104,18 @@ def _pieces(
                 future.result().close()
 
 
-def _piece(segment: Mapping[str, Any], fetched: Future[IO[bytes]]) -> Piece:
+def _piece(segment: Segment, fetched: Future[IO[bytes]]) -> Piece:
     offset_ns = parse_timestamp(segment.get("ts_offset", "0:0"), field="ts_offset")
     return Piece(fetched.result(), TimeRange.parse(segment["timerange"], field="timerange"), offset_ns)
 
 
-def _fetch(client: TamsClient, segment: Mapping[str, Any]) -> IO[bytes]:
+def _fetch(client: TamsClient, segment: Segment) -> IO[bytes]:
     """Return the bytes of an object as a file, behind those of its initialisation object if it has one."""
     file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # closed by whoever reads the piece
     try:
-        if segment.get("init_object"):
+        if init := segment.get("init_object"):
             with SpooledTemporaryFile(max_size=_IN_MEMORY) as media:
-                client.download(segment["init_object"], file)
+                client.download(init, file)
                 client.download(segment, media)
                 media.seek(0)
                 shutil.copyfileobj(media, file)

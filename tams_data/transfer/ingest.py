@@ -175,7 +175,7 @@ def roles_of(streams: Sequence[EssenceStream]) -> list[str]:
 
 
 def _update(client: TamsClient, flow_id: str, **changes: object) -> None:
-    flow = client.find_flow(flow_id) or {}
+    flow: Mapping[str, Any] = client.find_flow(flow_id) or {}
     if any(flow.get(name) != value for name, value in changes.items()):
         kept = {name: value for name, value in flow.items() if name not in (*_MANAGED, *_DERIVED)}
         client.put_flow({**kept, "id": flow_id, **changes})

@@ -20,7 +20,11 @@ from tams_data.store.store import Store
 from tests.api import specification
 from tests.api.builders import Json
 
-BESIDE_THE_SPECIFICATION = re.compile(r"/media/|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$")
+BESIDE_THE_SPECIFICATION = re.compile(
+    r"/media/|/flows/[^/]+/hls\.m3u8$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$"
+)
+    r"/media/|/flows/[^/]+/hls\.m3u8$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$"
+)
 """Paths that the service has and TAMS does not."""
 
 EXTENSIONS = {("POST", "/sources"), ("POST", "/flows"), ("POST", "/objects")}

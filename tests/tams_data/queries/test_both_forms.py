@@ -35,6 +35,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (segments.page, {**WINDOW, "object_key": 1}, {"limit": 9}),
     (segments.placed, WINDOW, {}),
     (segments.extent, WINDOW, {}),
+    *((segments.runs, {**WINDOW, "end_ns": end_ns, "seam_ns": 1}, {}) for end_ns in (6, 35, MAX_NS)),
     (segments.extent, {**WINDOW, "start_ns": 1000, "end_ns": MAX_NS}, {}),
     (segments.covered_by, WINDOW, {}),
     (segments.covered_by, {**WINDOW, "object_key": 2}, {}),

@@ -140,6 +140,30 @@ def test_covered_segments_lie_wholly_inside(database, placed, window, key):
     ]
 
 
+@pytest.mark.parametrize(
+    ("window", "seam_ns", "expected"),
+    [
+        pytest.param((MIN_NS, MAX_NS), 0, (5, 4), id="every-jump"),
+        pytest.param((MIN_NS, MAX_NS), 1, (5, 3), id="a-small-gap-goes-on"),
+        pytest.param((MIN_NS, 30), 0, (2, 1), id="what-the-window-ends-before"),
+        pytest.param((25, MAX_NS), 0, (4, 4), id="what-the-window-begins-with"),
+        pytest.param((90, MAX_NS), 0, (0, 0), id="nothing"),
+    ],
+)
+def test_runs_end_at_gaps_and_where_the_offset_changes(database, window, seam_ns, expected):
+    rows = [(10, 20, None), (20, 30, 0), (31, 40, 0), (50, 60, 0), (60, 70, 7)]
+    with database.transaction() as transaction:
+        insert(
+            transaction,
+            SEGMENTS,
+            *(segment_row("f", start, end, ts_offset_ns=offset) for start, end, offset in reversed(rows)),
+        )
+    values = {"flow_id": "f", "start_ns": window[0], "end_ns": window[1], "seam_ns": seam_ns}
+    with database.snapshot() as reader:
+        (counted,) = reader.read(segments.runs, values).to_pylist()
+    assert (counted["segments"], counted["runs"]) == expected
+
+
 def test_placed_segments_say_0_for_an_offset_that_was_not_given(database):
     with database.transaction() as transaction:
         insert(transaction, SEGMENTS, segment_row("f", 0, 10), segment_row("f", 10, 20, ts_offset_ns=5))

@@ -1,110 +1,22 @@
-"""The client: what it sends, what it makes of answers, and when it tries again. The server is a real one, made here."""
+"""Requests: what the client sends, what it makes of answers, and when it tries again. The server is a real one."""
 
 from __future__ import annotations
 
 import io
 import json
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 
 from tams_data.client import Allocation, FailedSegment, TamsClient
+from tams_data.client.connection import _wait_s
 from tams_data.errors import RequestFailed
 from tams_data.timerange import TimeRange
 from tests.api.process import free_port
+from tests.tams_data.client.server import Answer, Seen
 
 FLOW = "11111111-1111-4111-8111-111111111111"
-
-
-@dataclass
-class Answer:
-    """What the server says; without a status it hangs up without a word."""
-
-    status: int | None = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Seen:
-    """A request as the server got it."""
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
-    body: bytes
-
-
-class Server:
-    """Answers requests from a list, in order, and remembers them."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer | Callable[[Seen], Answer]] = []
-        self.seen: list[Seen] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                parts = urlsplit(self.path)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                query = parse_qs(parts.query, keep_blank_values=True)
-                seen = Seen(self.command, parts.path, query, headers, self.rfile.read(length))
-                server.seen.append(seen)
-                answer = server.answers.pop(0)
-                self._send(answer(seen) if callable(answer) else answer)
-
-            def _send(self, answer: Answer) -> None:
-                self.close_connection = answer.status is None
-                if answer.status is None:
-                    return
-                body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-                self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(body)), **answer.headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_PUT = do_POST = handle_one  # noqa: N815  # the names http.server looks for
-
-            def log_message(self, *_args: object) -> None:
-                """Say nothing."""
-
-        return Handler
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that answers what the test says."""
-    running = Server()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def client(server) -> Iterator[TamsClient]:
-    """A client with a token, that tries each request up to three times."""
-    with TamsClient(server.url + "/", "secret", retries=2) as connected:
-        yield connected
 
 
 # --- requests and answers --------------------------------------------------------------------------------------------
@@ -285,3 +197,176 @@ def test_a_download_that_breaks_off_begins_again(server, client):
     sink = io.BytesIO()
     client.download({"object_id": "a", "get_urls": [{"url": f"{server.url}/a"}]}, sink)
     assert sink.getvalue() == b"whole"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [
+        pytest.param("3", 3, 3, id="seconds"),
+        pytest.param("0", 0, 0, id="at once"),
+        pytest.param("86400", 60, 60, id="too long to wait"),
+        pytest.param("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0, id="date in the past"),
+        pytest.param("Wed, 21 Oct 2015 07:28:00 -0000", 0, 0, id="date of no zone"),
+        pytest.param("soon", 0.1, 0.2, id="neither"),
+        pytest.param("-1", 0.1, 0.2, id="negative"),
+        pytest.param("٣", 0.1, 0.2, id="other digits"),
+        pytest.param(None, 0.1, 0.2, id="nothing"),
+    ],
+)
+def test_the_wait_is_what_the_service_asks_for(retry_after, least, most):
+    assert least <= _wait_s(0, retry_after) <= most
+
+
+def test_the_wait_is_until_the_date_that_the_service_names():
+    in_half_a_minute = datetime.now(timezone.utc) + timedelta(seconds=30)
+    assert 20 < _wait_s(0, format_datetime(in_half_a_minute, usegmt=True)) <= 30
+
+
+def test_waits_grow_to_an_end():
+    assert _wait_s(1, None) <= 0.4 < _wait_s(3, None)
+    assert _wait_s(20, None) == 5
+
+
+# --- services that are not ours --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("link", "path"),
+    [
+        pytest.param("?page=two", f"/tams/v8/flows/{FLOW}/segments", id="query alone"),
+        pytest.param("segments?page=two", f"/tams/v8/flows/{FLOW}/segments", id="beside"),
+        pytest.param("/elsewhere?page=two", "/elsewhere", id="from the root"),
+    ],
+)
+def test_a_link_is_relative_to_its_page(server, link, path):
+    server.answers = [Answer(200, [{"n": 1}], {"Link": f'<{link}>; rel="next"'}), Answer(200, [{"n": 2}])]
+    with TamsClient(f"{server.url}/tams/v8/", "secret") as client:
+        assert client.url == f"{server.url}/tams/v8"
+        assert [one["n"] for one in client.segments(FLOW)] == [1, 2]
+    assert [one.path for one in server.seen] == [f"/tams/v8/flows/{FLOW}/segments", path]
+    assert server.seen[1].query["page"] == ["two"]
+    assert all(one.headers["authorization"] == "Bearer secret" for one in server.seen)
+
+
+def with_credentials(server, how):
+    """The URL of the server with credentials in it."""
+    return {
+        "basic": server.url.replace("://", "://us%40er:pa%3Ass@") + "/tams",
+        "access_token": f"{server.url}/tams?access_token=secret",
+    }[how]
+
+
+def credentials_in(seen):
+    """What of them came with a request."""
+    return (seen.headers.get("authorization"), seen.query.get("access_token"))
+
+
+SENT = {"basic": ("Basic dXNAZXI6cGE6c3M=", None), "access_token": (None, ["secret"])}
+
+
+@pytest.mark.parametrize("how", SENT)
+def test_credentials_may_come_with_the_url(server, how):
+    """And go to every URL of the service: the next page, too, which a `Link` names without them."""
+    link = {"Link": '</tams/flows?page=two>; rel="next"'}
+    server.answers = [Answer(200, [], link), Answer(200, []), Answer(200, {"id": FLOW}), Answer(404, {})]
+    with TamsClient(with_credentials(server, how)) as client:
+        assert client.url == f"{server.url}/tams"
+        assert list(client.flows(label="x")) == []
+        client.find_flow(FLOW, include_timerange=True)
+        with pytest.raises(RequestFailed) as caught:
+            client.put_flow({"id": FLOW})
+    assert [credentials_in(one) for one in server.seen] == [SENT[how]] * 4
+    assert [one.path for one in server.seen[:2]] == ["/tams/flows"] * 2
+    assert [server.seen[0].query["label"], server.seen[1].query["page"]] == [["x"], ["two"]]
+    assert server.seen[2].query["include_timerange"] == ["true"]
+    assert "secret" not in str(caught.value)
+    assert "pa" not in str(caught.value).replace("path", "")
+
+
+@pytest.mark.parametrize("how", [*SENT, "bearer"])
+def test_credentials_go_to_no_other_origin(server, how):
+    """Not by a redirect, not by a `Link`, not by `get_urls` or `put_url`."""
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    url, token = (server.url, "secret") if how == "bearer" else (with_credentials(server, how), None)
+    server.answers = [
+        Answer(307, b"", {"Location": f"{elsewhere}/flows"}),
+        Answer(200, [], {"Link": f'<{elsewhere}/flows?page=two>; rel="next"'}),
+        Answer(200, []),
+        Answer(200, b"media"),
+        Answer(200, b""),
+    ]
+    with TamsClient(url, token) as client:
+        assert list(client.flows()) == []
+        client.download({"object_id": "a", "timerange": "_", "get_urls": [{"url": f"{elsewhere}/a"}]}, io.BytesIO())
+        client.upload(Allocation("a", f"{elsewhere}/a", {}, presigned=False), io.BytesIO(b"x"), 1)
+    assert len(server.seen) == 5
+    assert [credentials_in(one) for one in server.seen[1:]] == [(None, None)] * 4
+
+
+def test_an_upload_follows_a_redirect(server, client):
+    """As S3 answers while a bucket is new."""
+    server.answers = [Answer(307, b"", {"Location": "/moved"}), Answer(200, b"")]
+    client.upload(Allocation("a", f"{server.url}/a", {}, presigned=True), io.BytesIO(b"whole"), 5)
+    assert [(one.path, one.body) for one in server.seen] == [("/a", b"whole"), ("/moved", b"whole")]
+
+
+def test_redirects_in_a_circle_are_told(server, client):
+    server.otherwise = Answer(307, b"", {"Location": "/round"})
+    with pytest.raises(RequestFailed, match="redirects"):
+        client.find_flow(FLOW)
+
+
+# --- bytes -----------------------------------------------------------------------------------------------------------
+
+
+def segment_of(server):
+    """A segment whose object is at the server."""
+    return {"object_id": "a", "timerange": "_", "get_urls": [{"url": f"{server.url}/a"}]}
+
+
+def broken_off(etag):
+    """The first four of eight bytes."""
+    headers = {"Content-Length": "8", "Connection": "close", **({"ETag": etag} if etag else {})}
+    return lambda _: Answer(200, b"half", headers)
+
+
+def test_a_download_that_broke_off_goes_on(server, client):
+    server.answers = [broken_off('"v1"'), Answer(206, b"rest", {"Content-Range": "bytes 4-7/8"})]
+    sink, told = io.BytesIO(b"what was there before"), []
+    assert client.download(segment_of(server), sink, lambda *done: told.append(done)) == 8
+    assert sink.getvalue() == b"halfrest"
+    assert (server.seen[1].headers["range"], server.seen[1].headers["if-range"]) == ("bytes=4-", '"v1"')
+    assert told == [(4, 8), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("etag", "again"),
+    [
+        pytest.param('"v1"', Answer(200, b"changed!"), id="the bytes are others now"),
+        pytest.param('W/"v1"', Answer(200, b"changed!"), id="nobody knows whether they are"),
+        pytest.param(None, Answer(200, b"changed!"), id="nothing is said of them"),
+    ],
+)
+def test_a_download_begins_again_unless_the_bytes_are_the_same(server, client, etag, again):
+    server.answers = [broken_off(etag), again]
+    sink = io.BytesIO()
+    assert client.download(segment_of(server), sink) == 8
+    assert sink.getvalue() == b"changed!"
+    assert ("range" in server.seen[1].headers) is (etag == '"v1"')
+
+
+def test_a_range_that_is_refused_is_not_insisted_on(server, client):
+    server.answers = [broken_off('"v1"'), Answer(416, b""), Answer(200, b"shorter")]
+    sink = io.BytesIO()
+    assert client.download(segment_of(server), sink) == 7
+    assert sink.getvalue() == b"shorter"
+    assert "range" not in server.seen[2].headers
+
+
+def test_progress_of_an_upload_is_told(server, client):
+    server.answers = [Answer(200, b"")]
+    told = []
+    allocation = Allocation("a", f"{server.url}/a", {}, presigned=False)
+    client.upload(allocation, io.BytesIO(b"x" * 600_000), 600_000, lambda *done: told.append(done))
+    assert told[-1] == (600_000, 600_000)
+    assert len(told) == 3
