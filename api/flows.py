@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.lists import ListQuery, next_token
 from api.models.answers import Flow, Flows
-from api.models.common import Format, Mime, QueryBool, QueryInt, Status, Uuid
+from api.models.common import Format, Mime, QueryBool, QueryInt, Status, TimerangeText, Uuid
 from api.models.flows import FlowPut
 from api.openapi import PAGING_HEADERS, answers, blueprint
 from api.paging import json, page_of
@@ -31,7 +31,7 @@ class FlowsQuery(ListQuery):
     """How to list flows."""
 
     source_id: Uuid | None = Field(None, description="Only those of this source")
-    timerange: str | None = Field(
+    timerange: TimerangeText | None = Field(
         None, description="Only those with content in this time range; `()`: those without content"
     )
     format: Format | None = Field(None, description="Only those of this format")
@@ -50,7 +50,7 @@ class FlowQuery(Query):
     """How to show a flow."""
 
     include_timerange: QueryBool = Field(False, description="Whether `timerange` is shown")
-    timerange: str | None = Field(
+    timerange: TimerangeText | None = Field(
         None, description="Show the `timerange` of the segments that share time with this time range"
     )
 

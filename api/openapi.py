@@ -80,6 +80,16 @@ class Api(OpenAPI):
                 operation.update(_described(operation.pop("description", "")))
             if "get" in item:
                 item["head"] = _head(item["get"])
+        self.spec_json = _whole_numbers(self.spec_json)
+
+
+def _whole_numbers(node: Any) -> Any:
+    """The document with integers as such: flask-openapi3 makes 9.223372036854776e+18 of the bound 2**63."""
+    if isinstance(node, dict):
+        return {key: _whole_numbers(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_whole_numbers(one) for one in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node
 
 
 def _described(docstring: str) -> dict[str, str]:

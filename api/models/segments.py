@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, RootModel, model_validator
+from typing import Any
 
-from api.models.common import Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
+from pydantic import ConfigDict, Field, RootModel, model_validator
+
+from api.models.common import Body, Int64, Mime, ObjectId, Positive, TimerangeText, TimestampText, Uuid
 from tams_data.store.segments import NewSegment
 from tams_data.timerange import TimeRange, parse_timestamp
 
@@ -66,10 +68,18 @@ class SegmentsPost(RootModel[SegmentPost | list[SegmentPost]]):
     """One segment, or an array of them."""
 
 
+_LIMIT_AND_IDS: dict[str, Any] = {
+    "required": ["limit", "object_ids"],
+    "properties": {"limit": {"type": "integer"}, "object_ids": {"type": "array"}},
+}
+
+
 class StoragePost(Body):
     """A request for upload locations."""
 
-    limit: int | None = Field(None, ge=1)
+    model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS})
+
+    limit: Positive | None = None
     object_ids: list[ObjectId] | None = Field(None, min_length=1)
     storage_id: Uuid | None = None
     content_type: Mime | None = None
