@@ -26,8 +26,8 @@ from schemathesis.engine import events, from_schema  # noqa: E402
 from schemathesis.schemas import BaseSchema  # noqa: E402
 
 QUICK: Json = {
-    "generation": {"max-examples": 6},
-    "phases": {"coverage": {"enabled": False}, "stateful": {"generation": {"max-examples": 10}, "max-steps": 6}},
+    "generation": {"max-examples": 5},
+    "phases": {"coverage": {"enabled": False}, "stateful": {"generation": {"max-examples": 5}, "max-steps": 5}},
 }
 THOROUGH: Json = {"generation": {"max-examples": 200}}
 """How much is tried: the quick form a few seconds, the thorough one minutes, with every corner of each parameter."""
