@@ -23,6 +23,7 @@ from schemathesis.core.failures import Failure  # noqa: E402
 from schemathesis.core.parameters import ParameterLocation  # noqa: E402
 from schemathesis.core.transport import Response  # noqa: E402
 from schemathesis.engine import events, from_schema  # noqa: E402
+from schemathesis.generation.meta import TestPhase  # noqa: E402
 from schemathesis.schemas import BaseSchema  # noqa: E402
 
 QUICK: Json = {
@@ -55,7 +56,8 @@ NO_SCHEMA_SAYS = {
 }
 """Why a request may be refused (400) that is as its schema says, by the parameter that the problem names."""
 
-BEYOND_64_BITS = "a number"
+BEYOND_64_BITS = "a number that is too large"
+"""Stands for any parameter that is refused for its size."""
 
 NOT_IN_THE_SPECIFICATION = {
     BEYOND_64_BITS: "no column holds it",
@@ -104,10 +106,9 @@ class Seeded:
     def lead_body(self, case: Any) -> None:
         """Let a body name what is there: a schema cannot say that it must be."""
         body: Json = case.body
-        if body.get("format") in self.by_format:
+        if "source_id" in body and body.get("format") in self.by_format:
             flow = self.by_format[body["format"]]
-            named = dict.fromkeys(case.path_parameters or {}, flow["id"])
-            case.path_parameters = named or case.path_parameters
+            case.path_parameters = dict.fromkeys(case.path_parameters or {}, flow["id"])
             case.body = {**body, "id": flow["id"], "source_id": flow["source_id"]}
             case.body.pop("profile_id", None)
             if body.get("flow_collection"):
@@ -131,6 +132,7 @@ class Seeded:
 
 
 def uuid(number: int) -> str:
+    """A UUID that is the same in every run."""
     return f"{number:08}-0000-4000-8000-000000000000"
 
 
@@ -141,8 +143,8 @@ def seeded(client: CheckedClient) -> Iterator[Seeded]:
 
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
         found.before(case.operation.label)
-        if case.meta is None or case.meta.phase.name.name == "STATEFUL_TESTING":
-            return
+        if case.meta is None or case.meta.phase.name == TestPhase.STATEFUL:
+            return  # its ids are from earlier answers
         negative = [one for one, component in case.meta.components.items() if component.mode.is_negative]
         if case.path_parameters and ParameterLocation.PATH not in negative:
             for name, value in case.path_parameters.items():
@@ -156,7 +158,10 @@ def seeded(client: CheckedClient) -> Iterator[Seeded]:
 
 
 def run(schema: BaseSchema, seeded: Seeded, may_be_refused: Container[str]) -> None:
-    """Send what Schemathesis makes up; fail with everything that is wrong."""
+    """Send what Schemathesis makes up; fail with everything that is wrong.
+
+    Each operation by itself, then in sequences that follow from what answers and requests have in common.
+    """
 
     def filter_failure(context: Any, failure: Failure, case: Any, response: Response) -> bool:
         if failure.title == "Schema-valid request rejected":
