@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -157,7 +157,7 @@ def seeded(client: CheckedClient) -> Iterator[Seeded]:
     schemathesis.hooks.unregister(before_call)
 
 
-def run(schema: BaseSchema, seeded: Seeded, may_be_refused: Container[str]) -> None:
+def run(schema: BaseSchema, seeded: Seeded, *, by_specification: bool) -> None:
     """Send what Schemathesis makes up; fail with everything that is wrong.
 
     Each operation by itself, then in sequences that follow from what answers and requests have in common.
@@ -166,6 +166,10 @@ def run(schema: BaseSchema, seeded: Seeded, may_be_refused: Container[str]) -> N
     def filter_failure(context: Any, failure: Failure, case: Any, response: Response) -> bool:
         if failure.title == "Schema-valid request rejected":
             return refused_field(seeded, case, response) not in may_be_refused
+        if failure.title == "Schema-violating request accepted":
+            # TAMS 8.2, POST segments: of an array, what is wrong is told in a 200.
+            told = response.status_code == 200 and b'"failed_segments"' in response.content
+            return not (told or (by_specification and taken_beyond_the_schema(case)))
         if failure.title == "Deleted resource still available":
             # TAMS 8.2, GET segments: a flow without segments has an empty list of them, a deleted one too.
             return not (case.path.endswith("/segments") and response.content in (b"[]", b""))
@@ -177,6 +181,7 @@ def run(schema: BaseSchema, seeded: Seeded, may_be_refused: Container[str]) -> N
         if case.method.upper() in ("PUT", "DELETE") and response.status_code < 300:
             seeded.changed_by = case.operation.label
 
+    may_be_refused = {*NO_SCHEMA_SAYS, *NOT_IN_THE_SPECIFICATION} if by_specification else set(NO_SCHEMA_SAYS)
     schema.hook(filter_failure)
     schema.hook(after_call)
     wrong: dict[tuple[str, ...], str] = {}
@@ -205,6 +210,21 @@ def failures_of(event: events.ScenarioFinished) -> Iterator[tuple[tuple[str, ...
                 yield what, f"{found.code_sample}\n{found.failure}\n{text}"
 
 
+def taken_beyond_the_schema(case: Any) -> bool:
+    """Whether a request has one of the two things that are taken though the specification's schemas refuse them.
+
+    An empty `accept_storage_ids`, of which its text says that it filters nothing, and null for a property left out.
+    """
+    return (case.query or {}).get("accept_storage_ids") == "" or has_null(case.body)
+
+
+def has_null(value: Any) -> bool:
+    """Whether null is somewhere in a body."""
+    if isinstance(value, dict):
+        return any(one is None or has_null(one) for one in value.values())
+    return isinstance(value, list) and any(has_null(one) for one in value)
+
+
 def refused_field(seeded: Seeded, case: Any, response: Response) -> str | None:
     """The parameter that a problem names, without the way to it in the body."""
     if case.method.upper() == "HEAD":
@@ -227,13 +247,19 @@ def configured(amount: Json, **more: Any) -> SchemathesisConfig:
 
 
 def test_served_document_holds(seeded: Seeded) -> None:
-    run(schemathesis.openapi.from_wsgi("/openapi.json", seeded.app, config=configured(QUICK)), seeded, NO_SCHEMA_SAYS)
+    run(
+        schemathesis.openapi.from_wsgi("/openapi.json", seeded.app, config=configured(QUICK)),
+        seeded,
+        by_specification=False,
+    )
 
 
 @pytest.mark.soak
 def test_served_document_holds_for_long(seeded: Seeded) -> None:
     run(
-        schemathesis.openapi.from_wsgi("/openapi.json", seeded.app, config=configured(THOROUGH)), seeded, NO_SCHEMA_SAYS
+        schemathesis.openapi.from_wsgi("/openapi.json", seeded.app, config=configured(THOROUGH)),
+        seeded,
+        by_specification=False,
     )
 
 
@@ -244,8 +270,10 @@ def of_specification(seeded: Seeded, amount: Json) -> BaseSchema:
     document = seeded.client.get("/openapi.json").json
     assert document is not None
     served = {tams_spec.normalise(path): item for path, item in document["paths"].items()}
-    # It asks for credentials; here access is open.
-    config = configured(amount, checks={"ignored_auth": {"enabled": False}})
+    whole = all(one.method in served.get(tams_spec.normalise(one.path), {}) for one in specification.load().operations)
+    # It asks for credentials; here access is open. `Allow` can only be compared where every method is served.
+    checks = {"ignored_auth": {"enabled": False}, "allow_header_conformance": {"enabled": whole}}
+    config = configured(amount, checks=checks)
     path = SHARED / "tams-spec" / "TimeAddressableMediaStore.yaml"
     schema = schemathesis.openapi.from_path(path, config=config)
     schema.app = seeded.app
@@ -256,10 +284,10 @@ def of_specification(seeded: Seeded, amount: Json) -> BaseSchema:
 
 @needs_specification
 def test_specification_holds(seeded: Seeded) -> None:
-    run(of_specification(seeded, QUICK), seeded, {**NO_SCHEMA_SAYS, **NOT_IN_THE_SPECIFICATION})
+    run(of_specification(seeded, QUICK), seeded, by_specification=True)
 
 
 @needs_specification
 @pytest.mark.soak
 def test_specification_holds_for_long(seeded: Seeded) -> None:
-    run(of_specification(seeded, THOROUGH), seeded, {**NO_SCHEMA_SAYS, **NOT_IN_THE_SPECIFICATION})
+    run(of_specification(seeded, THOROUGH), seeded, by_specification=True)
