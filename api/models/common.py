@@ -35,6 +35,7 @@ def _whole(value: Any) -> Any:
 # int64 is what a column holds, and what can be written as JSON again; the specification has no such bound.
 Int64: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
 Positive: TypeAlias = Annotated[int, Field(gt=0, lt=2**63), BeforeValidator(_whole)]
+AtLeastOne: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
 
 Tags: TypeAlias = dict[str, str | list[str]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
-from api.models.common import Body, Int64, Mime, ObjectId, Positive, TimerangeText, TimestampText, Uuid
+from api.models.common import AtLeastOne, Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
 from tams_data.store.segments import NewSegment
 from tams_data.timerange import TimeRange, parse_timestamp
 
@@ -79,7 +79,7 @@ class StoragePost(Body):
 
     model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS})
 
-    limit: Positive | None = None
+    limit: AtLeastOne | None = None
     object_ids: list[ObjectId] | None = Field(None, min_length=1)
     storage_id: Uuid | None = None
     content_type: Mime | None = None
