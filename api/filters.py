@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,19 @@ from tams_data.schema import tag_term
 
 MOST_VALUES = 512
 """How many values the filters of one request may list: a query takes no more, and each costs time to compile."""
+
+VALUES_PATTERN = "^([^,]+(,[^,]+)*)?$"
+"""A comma list of values, none of them empty; the empty text is one empty value (TAMS 8.2, url-tag-list)."""
+
+
+def values_of(parameter: str, text: str) -> list[str]:
+    """The values of a comma list.
+
+    :raise InvalidInput: there is nothing between two commas, or at an end.
+    """
+    if not re.match(VALUES_PATTERN, text):
+        raise InvalidInput(f"{parameter} has an empty value between its commas", field=parameter, value=text)
+    return text.split(",")
 
 
 def check_count(parameter: str, count: int) -> None:
@@ -25,9 +39,9 @@ def check_count(parameter: str, count: int) -> None:
 def tag_filters(values: Mapping[str, str], exists: Mapping[str, str], family: str = "tag") -> dict[str, Any]:
     """Values for the `any_tags` and `no_tags` of a query, from `tag.{name}` and `tag_exists.{name}` parameters.
 
-    :raise InvalidInput: a `tag_exists.{name}` is neither true nor false, or there are too many values.
+    :raise InvalidInput: a value is empty, a `tag_exists.{name}` is neither true nor false, or there are too many.
     """
-    wanted = [[tag_term(name, value) for value in text.split(",")] for name, text in values.items()]
+    wanted = [[tag_term(name, value) for value in values_of(f"{family}.{name}", text)] for name, text in values.items()]
     wanted += [[tag_term(name)] for name, text in exists.items() if _truth(f"{family}_exists.{name}", text)]
     absent = [tag_term(name) for name, text in exists.items() if text == "false"]
     check_count(family, sum(map(len, wanted)) + len(absent))
@@ -37,13 +51,15 @@ def tag_filters(values: Mapping[str, str], exists: Mapping[str, str], family: st
 def tags_match(tags: Mapping[str, Any], values: Mapping[str, str], exists: Mapping[str, str], family: str) -> bool:
     """Whether tags pass the same filters, for the few things that are not rows of a table.
 
-    :raise InvalidInput: a `{family}_exists.{name}` is neither true nor false.
+    :raise InvalidInput: a value is empty, or a `{family}_exists.{name}` neither true nor false.
     """
-    for name, text in values.items():
+    accepted = {name: set(values_of(f"{family}.{name}", text)) for name, text in values.items()}
+    required = {name: _truth(f"{family}_exists.{name}", text) for name, text in exists.items()}
+    for name, any_of in accepted.items():
         present = tags.get(name, [])
-        if not set([present] if isinstance(present, str) else present) & set(text.split(",")):
+        if not set([present] if isinstance(present, str) else present) & any_of:
             return False
-    return all((name in tags) == _truth(f"{family}_exists.{name}", text) for name, text in exists.items())
+    return all((name in tags) == wanted for name, wanted in required.items())
 
 
 def _truth(parameter: str, text: str) -> bool:

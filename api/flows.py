@@ -12,7 +12,7 @@ from api import properties
 from api.conditional import conditional, etag_of
 from api.lists import ListQuery, next_token
 from api.models.answers import Flow, Flows
-from api.models.common import Format, Mime, QueryBool, QueryInt, Status, Uuid
+from api.models.common import Format, Mime, QueryBool, QueryInt, Status, TimerangeText, Uuid
 from api.models.flow_post import FlowPost, posted
 from api.models.flows import FlowPut
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one, takes
@@ -35,7 +35,7 @@ class FlowsQuery(ListQuery):
     """How to list flows."""
 
     source_id: Uuid | None = Field(None, description="Only those of this source")
-    timerange: str | None = Field(
+    timerange: TimerangeText | None = Field(
         None, description="Only those with content in this time range; `()`: those without content"
     )
     format: Format | None = Field(None, description="Only those of this format")
@@ -54,7 +54,7 @@ class FlowQuery(Query):
     """How to show a flow."""
 
     include_timerange: QueryBool = Field(False, description="Whether `timerange` is shown")
-    timerange: str | None = Field(
+    timerange: TimerangeText | None = Field(
         None, description="Show the `timerange` of the segments that share time with this time range"
     )
 

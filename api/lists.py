@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.filters import check_count, tag_filters
+from api.filters import VALUES_PATTERN, check_count, tag_filters
 from api.models.common import UUID_PATTERN, QueryBool
 from api.paging import Paged, token
 from tams_data.errors import InvalidPageToken
@@ -27,7 +27,10 @@ class ListQuery(Paged):
         description="Only members of one of these collections, a comma list of ids; empty: members of none",
     )
     tag: str | None = Field(
-        None, alias="tag.{name}", description="Only those with one of these values, a comma list, of a tag"
+        None,
+        alias="tag.{name}",
+        pattern=VALUES_PATTERN,
+        description="Only those with one of these values, a comma list, of a tag",
     )
     tag_exists: QueryBool | None = Field(
         None, alias="tag_exists.{name}", description="Only those with, or without, a tag"

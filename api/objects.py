@@ -9,7 +9,7 @@ from flask import Response
 from pydantic import Field
 
 from api.conditional import conditional
-from api.filters import tag_filters
+from api.filters import VALUES_PATTERN, tag_filters
 from api.models.answers import MediaObjectInfo
 from api.models.common import QueryBool
 from api.models.objects import ObjectPost
@@ -32,7 +32,10 @@ class ObjectQuery(GetUrlsQuery):
     """How to show an object."""
 
     flow_tag: str | None = Field(
-        None, alias="flow_tag.{name}", description="Only referring flows with one of these values of a tag"
+        None,
+        alias="flow_tag.{name}",
+        pattern=VALUES_PATTERN,
+        description="Only referring flows with one of these values of a tag",
     )
     flow_tag_exists: QueryBool | None = Field(
         None, alias="flow_tag_exists.{name}", description="Only referring flows with, or without, a tag"

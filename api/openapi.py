@@ -88,8 +88,27 @@ class Api(OpenAPI):
             for operation in item.values():
                 operation["responses"].pop(self.validation_error_status, None)
                 operation.update(_described(operation.pop("description", "")))
+                self._say_whether_needed(operation.get("requestBody"))
             if "get" in item:
                 item["head"] = _head(item["get"])
+        self.spec_json = _whole_numbers(self.spec_json)
+
+    def _say_whether_needed(self, body: dict[str, Any] | None) -> None:
+        """A body of which every property may be left out may be left out itself, see `api.validation`."""
+        if body is not None and "application/json" in body["content"]:
+            schema = body["content"]["application/json"]["schema"]
+            name = schema.get("$ref", "").rpartition("/")[2]
+            model = self.spec_json["components"]["schemas"].get(name, schema)
+            body["required"] = model.get("type") != "object" or bool(model.get("required"))
+
+
+def _whole_numbers(node: Any) -> Any:
+    """The document with integers as such: flask-openapi3 makes 9.223372036854776e+18 of the bound 2**63."""
+    if isinstance(node, dict):
+        return {key: _whole_numbers(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_whole_numbers(one) for one in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node
 
 
 def _keep_at_home(page: Response) -> Response:

@@ -11,7 +11,7 @@ from flask import Response, current_app, request, url_for
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field
 
-from api.models.common import QueryInt
+from api.models.common import QueryCount
 from api.state import settings
 from api.validation import Query
 from tams_data.errors import InvalidPageToken
@@ -21,7 +21,7 @@ class Paged(Query):
     """The parameters of every list."""
 
     page: str | None = Field(None, description="Token of a page, from the `Link` or `X-Paging-NextKey` header")
-    limit: QueryInt | None = Field(None, ge=1, description="Most items wanted; the service has a maximum of its own")
+    limit: QueryCount | None = Field(None, description="Most items wanted; the service has a maximum of its own")
 
     def size(self) -> int:
         """How many items the page has at most."""

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from api.errors import kind_of
 from api.models.answers import FailedSegments, Segments, Storage
-from api.models.common import QueryBool
+from api.models.common import QueryBool, TimerangeText
 from api.models.segments import SegmentPost, SegmentsPost, StoragePost
 from api.openapi import SEGMENT_HEADERS, answers, blueprint, takes
 from api.paging import base_url, json, page_of, token
@@ -39,7 +39,7 @@ class SegmentsQuery(GetUrlsQuery):
     """How to list segments."""
 
     object_id: str | None = Field(None, description="Only segments that use this object")
-    timerange: str | None = Field(None, description="Only segments that share time with this time range")
+    timerange: TimerangeText | None = Field(None, description="Only segments that share time with this time range")
     reverse_order: QueryBool = Field(False, description="Whether the last segment comes first")
     include_object_timerange: QueryBool = Field(False, description="Whether `object_timerange` is shown")
 
@@ -47,7 +47,7 @@ class SegmentsQuery(GetUrlsQuery):
 class DeleteQuery(Query):
     """Which segments to delete."""
 
-    timerange: str | None = Field(None, description="Only segments wholly inside this time range")
+    timerange: TimerangeText | None = Field(None, description="Only segments wholly inside this time range")
     object_id: str | None = Field(None, description="Only segments that use this object")
 
 

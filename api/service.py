@@ -8,7 +8,7 @@ from flask import Response
 from pydantic import Field
 
 from api.conditional import conditional
-from api.filters import tags_match
+from api.filters import VALUES_PATTERN, tags_match
 from api.models.answers import Paths, Service, StorageBackends
 from api.models.common import QueryBool
 from api.models.service import ServicePost
@@ -31,7 +31,9 @@ class BackendsQuery(Paged):
     """How to list storage backends."""
 
     reverse_order: QueryBool = Field(False, description="Whether labels are sorted backwards")
-    tag: str | None = Field(None, alias="tag.{name}", description="Only those with one of these values of a tag")
+    tag: str | None = Field(
+        None, alias="tag.{name}", pattern=VALUES_PATTERN, description="Only those with one of these values of a tag"
+    )
     tag_exists: QueryBool | None = Field(
         None, alias="tag_exists.{name}", description="Only those with, or without, a tag"
     )

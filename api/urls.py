@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.filters import tags_match
+from api.filters import VALUES_PATTERN, tags_match
 from api.models.common import UUID_PATTERN, QueryBool
 from api.paging import Paged, base_url
 from api.state import store
@@ -22,14 +22,17 @@ class GetUrlsQuery(Paged):
 
     verbose_storage: QueryBool = Field(False, description="Whether URLs carry what is known of their storage")
     accept_get_urls: str | None = Field(
-        None, pattern="^([^,]+(,[^,]+)*)?$", description="Comma list of labels of the URLs wanted; empty: none"
+        None, pattern=VALUES_PATTERN, description="Comma list of labels of the URLs wanted; empty: none"
     )
     accept_storage_ids: str | None = Field(
         None, pattern=f"{_UUID_LIST}|^$", description="Comma list of storage backends whose URLs are wanted"
     )
     presigned: QueryBool | None = Field(None, description="Only presigned URLs, or only others")
     storage_backend_tag: str | None = Field(
-        None, alias="storage_backend_tag.{name}", description="Only URLs on backends with one of these tag values"
+        None,
+        alias="storage_backend_tag.{name}",
+        pattern=VALUES_PATTERN,
+        description="Only URLs on backends with one of these tag values",
     )
     storage_backend_tag_exists: QueryBool | None = Field(
         None, alias="storage_backend_tag_exists.{name}", description="Only URLs on backends with, or without, a tag"

@@ -13,6 +13,9 @@ import pytest
 from tams_data.client import TamsClient
 from tams_data.settings import Settings
 from tams_data.transfer import demo
+from tests import conformance
+from tests.api.client import CheckedClient, as_object
+from tests.api.specification import needs_specification
 
 README = Path(__file__).parent.parent / "README.md"
 TAMS = f"{sys.executable} -c 'from api.cli import main; main()'"
@@ -30,6 +33,12 @@ def settings_table() -> str:
 
 def test_the_configuration_table_is_that_of_the_settings_class():
     assert settings_table() in README.read_text(), f"the README lacks this table:\n{settings_table()}"
+
+
+@needs_specification
+def test_the_conformance_table_is_that_of_the_served_document(shared_client: CheckedClient):
+    found = conformance.table(as_object(shared_client.get("/openapi.json")))
+    assert conformance.section() == found, "python -m tests.conformance writes it anew"
 
 
 def test_every_folder_of_the_map_is_there():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, RootModel, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
 from api.models.common import Body, Closed, Count, Int64, Mime, Positive, Rational, Status, Tags, Uuid
 
@@ -65,10 +65,10 @@ class FlowCommon(Body):
     updated_by: str | None = None
     tags: Tags = Field(default_factory=dict)
     metadata_version: str | None = None
-    generation: Annotated[Int64, Field(ge=0)] | None = None
+    generation: Count | None = None
     status: Status | None = None
     read_only: bool | None = None
-    max_bit_rate: Annotated[Int64, Field(ge=0)] | None = Field(None, description="1000 bit/s")
+    max_bit_rate: Count | None = Field(None, description="1000 bit/s")
     flow_collection: list[CollectionItem] | None = None
     profile_id: Uuid | Literal[""] | None = None
 
@@ -78,7 +78,7 @@ class Technical(Body):
 
     codec: Mime | None = None
     container: Mime | None = None
-    avg_bit_rate: Annotated[Int64, Field(ge=0)] | None = Field(None, description="1000 bit/s")
+    avg_bit_rate: Count | None = Field(None, description="1000 bit/s")
     segment_duration: Rational | None = Field(None, description="Seconds")
     container_mapping: ContainerMapping | None = None
 
@@ -121,11 +121,20 @@ class AspectRatio(Body):
     denominator: Positive
 
 
+_RATE_OR_VFR: list[Any] = [
+    {"required": ["frame_rate"], "properties": {"frame_rate": {"type": "object"}, "vfr": {"enum": [False, None]}}},
+    {"required": ["vfr"], "properties": {"frame_rate": {"type": "null"}, "vfr": {"const": True}}},
+]
+"""What `_one_of_frame_rate_and_vfr` checks, for the OpenAPI document."""
+
+
 class VideoEssence(Closed):
     """Essence parameters of a video flow."""
 
-    frame_width: Annotated[Int64, Field(gt=0)]
-    frame_height: Annotated[Int64, Field(gt=0)]
+    model_config = ConfigDict(json_schema_extra={"anyOf": _RATE_OR_VFR})
+
+    frame_width: Positive
+    frame_height: Positive
     bit_depth: Positive | None = None
     interlace_mode: Literal["progressive", "interlaced_tff", "interlaced_bff", "interlaced_psf"] | None = None
     colorspace: Literal["BT601", "BT709", "BT2020", "BT2100"] | None = None
@@ -175,8 +184,8 @@ class AudioEssence(Closed):
 class ImageEssence(Closed):
     """Essence parameters of an image flow."""
 
-    frame_width: Annotated[Int64, Field(gt=0)]
-    frame_height: Annotated[Int64, Field(gt=0)]
+    frame_width: Positive
+    frame_height: Positive
     aspect_ratio: AspectRatio | None = None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
-from api.models.common import Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
+from api.models.common import AtLeastOne, Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
 from tams_data.store.appends import NewSegment
 from tams_data.timerange import TimeRange, parse_timestamp
 
@@ -68,12 +68,20 @@ class SegmentsPost(RootModel[SegmentPost | list[SegmentPost]]):
     """One segment, or an array of them."""
 
 
+_LIMIT_AND_IDS: dict[str, Any] = {
+    "required": ["limit", "object_ids"],
+    "properties": {"limit": {"type": "integer"}, "object_ids": {"type": "array"}},
+}
+
+
 class StoragePost(Body):
     """A request for upload locations."""
 
     may_be_left_out: ClassVar[bool] = True
 
-    limit: int | None = Field(None, ge=1)
+    model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS})
+
+    limit: AtLeastOne | None = None
     object_ids: list[ObjectId] | None = Field(None, min_length=1)
     storage_id: Uuid | None = None
     content_type: Mime | None = None

@@ -23,8 +23,6 @@ from tests.api.builders import Json
 BESIDE_THE_SPECIFICATION = re.compile(
     r"/media/|/flows/[^/]+/hls\.m3u8$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$"
 )
-    r"/media/|/flows/[^/]+/hls\.m3u8$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$"
-)
 """Paths that the service has and TAMS does not."""
 
 EXTENSIONS = {("POST", "/sources"), ("POST", "/flows"), ("POST", "/objects")}
