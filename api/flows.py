@@ -7,11 +7,12 @@ from typing import Any, Literal
 from flask import Response
 from pydantic import Field
 
+from api.deletion_requests import deleted
 from api.lists import ListQuery, next_token
-from api.models.answers import Flow, Flows
+from api.models.answers import DeletionRequest, Flow, Flows
 from api.models.common import Format, Mime, QueryBool, QueryInt, Status, Uuid
 from api.models.flows import FlowPut
-from api.openapi import PAGING_HEADERS, answers, blueprint
+from api.openapi import PAGING_HEADERS, accepted, answers, blueprint
 from api.paging import json, page_of
 from api.paths import FlowPath
 from api.resources import flows_of
@@ -143,14 +144,19 @@ def put_flow(path: FlowPath, body: FlowPut) -> Response:
 
 
 @bp.delete(
-    "/flows/<flow_id>", responses=answers(403, 404, status=204, description="The flow and its segments are deleted")
+    "/flows/<flow_id>",
+    responses=answers(
+        403, 404, status=204, description="The flow and its segments are deleted", status_202=accepted(DeletionRequest)
+    ),
 )
 @validated
 def delete_flow(path: FlowPath) -> Response:
     """Delete a flow, its segments, and the objects that nothing else refers to.
 
+    A long one is deleted in the background: until its last segments are gone it is there with what remains of it,
+    and what is written to it meanwhile goes with it.
+
     :raise FlowNotFound: there is none with this id.
     :raise FlowReadOnly: the flow is read-only.
     """
-    store().delete_flow(path.flow_id)
-    return Response(status=204)
+    return deleted(store().delete_flow(path.flow_id, principal=principal()))

@@ -11,7 +11,8 @@
      ├── NotFound
      │    ├── SourceNotFound
      │    ├── FlowNotFound
-     │    └── ObjectNotFound
+     │    ├── ObjectNotFound
+     │    └── DeletionRequestNotFound
      ├── Forbidden
      │    ├── FlowReadOnly          the flow is read-only
      │    └── UrlRefused            a media URL is expired, forged, or for another method or object
@@ -23,6 +24,7 @@
      ├── InvalidSetting             a setting cannot be used
      ├── UploadBroken               an upload ended before all its bytes had come
      ├── UnreadableMedia            a file or playlist cannot be read as media
+     ├── FetchFailed                an object cannot be fetched from a URL outside
      └── RequestFailed              a TAMS service answered a client with an error
 
 HTTP statuses are the affair of `api`, in one table there.
@@ -88,6 +90,10 @@ class ObjectNotFound(NotFound):
     """No registered object has this id, or its bytes are not in the media store."""
 
 
+class DeletionRequestNotFound(NotFound):
+    """No deletion request has this id, or it ended long ago."""
+
+
 class Forbidden(TamsDataError):
     """The request is understood and refused."""
 
@@ -130,6 +136,10 @@ class UploadBroken(TamsDataError):
 
 class UnreadableMedia(TamsDataError, ValueError):
     """A file or a playlist cannot be read as media, from the place the message names."""
+
+
+class FetchFailed(TamsDataError):
+    """The bytes of an object cannot be fetched from the URL a client named."""
 
 
 class RequestFailed(TamsDataError):

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
     max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
     max_segments: int = Field(5000, ge=1, description="Most segments in one POST")
+    delete_at_once: int = Field(
+        1000, ge=1, description="Most segments deleted in one transaction; more are deleted in the background"
+    )
+    copy_max: int = Field(5 * 2**30, ge=1, description="Largest object copied from a URL outside, bytes")
     threads: int = Field(128, ge=1, description="Requests served at once; a slow upload is one while it lasts")
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 

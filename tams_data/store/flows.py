@@ -14,9 +14,9 @@ from tams_data.engines.base import Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput
 from tams_data.queries import flows as queries
 from tams_data.queries import objects as object_queries
-from tams_data.store import segments, timelines
-from tams_data.store.reading import flow_row, flow_rows, source_row
-from tams_data.store.segments import Orphan
+from tams_data.store import requests, segments, timelines
+from tams_data.store.discards import Orphan, discard
+from tams_data.store.reading import flow_rows, source_row
 
 _AS_GIVEN = (
     "id",
@@ -191,24 +191,25 @@ def delete(transaction: Transaction, request: DeleteFlow) -> list[Orphan]:
     :raise FlowNotFound: there is no such flow.
     :raise FlowReadOnly: the flow refuses changes.
     """
-    flow = flow_row(transaction, request.flow_id)
-    if flow["read_only"]:
-        raise FlowReadOnly(f"flow {request.flow_id} is read-only")
-    orphans = segments.remove_all(transaction, flow["id"])
-    orphans += _release_allocations(transaction, flow["id"])
+    flow = segments.changeable(transaction, request.flow_id)
+    orphans = segments.remove_all(transaction, flow["id"], request.now_ns)
+    orphans += _release_allocations(transaction, flow["id"], request.now_ns)
     _leave_collections(transaction, flow["id"], request.now_ns)
     transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
     transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
     transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
+    requests.finish_all(transaction, flow["id"], request.now_ns)
     if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
         transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
     return orphans
 
 
-def _release_allocations(transaction: Transaction, flow_id: str) -> list[Orphan]:
+def _release_allocations(transaction: Transaction, flow_id: str, now_ns: int) -> list[Orphan]:
     rows = transaction.read(object_queries.allocated_for, {"flow_id": flow_id}).to_pylist()
     transaction.delete(schema.STORAGE_ALLOCATIONS, schema.STORAGE_ALLOCATIONS.keys(rows))
-    return [Orphan(row["object_id"], row["storage_id"]) for row in rows]
+    orphans = [Orphan(row["object_id"], row["storage_id"]) for row in rows]
+    discard(transaction, orphans, now_ns)
+    return orphans
 
 
 def _leave_collections(transaction: Transaction, flow_id: str, now_ns: int) -> None:

@@ -14,6 +14,7 @@ from tams_data import schema
 from tams_data.engines.base import Reader, Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput, ObjectConflict, ObjectNotFound
 from tams_data.queries import objects as queries
+from tams_data.store.discards import find_discarded
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
@@ -71,7 +72,7 @@ class Allocator:
         :raise FlowNotFound: there is no such flow.
         :raise FlowReadOnly: the flow refuses changes.
         :raise InvalidInput: the flow has no `container`.
-        :raise ObjectConflict: an id is taken, or given twice.
+        :raise ObjectConflict: an id is taken, given twice, or that of a deleted object whose bytes are still there.
         """
         flow = flow_row(transaction, request.flow_id)
         if flow["read_only"]:
@@ -80,6 +81,8 @@ class Allocator:
             raise InvalidInput(f"flow {request.flow_id} has no container", field="container", value=None)
         ids = request.object_ids if request.object_ids is not None else [str(uuid4()) for _ in range(request.count)]
         _refuse_taken(transaction, ids)
+        if request.object_ids is not None:
+            _refuse_discarded(transaction, ids)
         content_type = request.content_type or flow["container"]
         rows = [
             {
@@ -138,6 +141,18 @@ def _refuse_taken(transaction: Transaction, ids: Sequence[str]) -> None:
     if taken:
         first = next(iter(taken))
         raise ObjectConflict(f"object id {first!r} is in use", field="object_ids", value=first)
+
+
+def _refuse_discarded(transaction: Transaction, ids: Sequence[str]) -> None:
+    """Bytes that are still to be deleted would be taken for the new ones, or the new ones deleted for the old."""
+    discarded = find_discarded(transaction, ids)
+    if discarded:
+        first = min(one.object_id for one in discarded)
+        raise ObjectConflict(
+            f"object id {first!r} can be used again when the bytes of the deleted object are gone; try again",
+            field="object_ids",
+            value=first,
+        )
 
 
 def find_registered(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -2,45 +2,93 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import time_ns
 from typing import Any
 
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
-from tams_data.media import MediaStore
-from tams_data.store import flows, objects, segments
-from tams_data.store.flows import DeleteFlow, PutFlow
+from tams_data.media import MediaStore, remote
+from tams_data.store import deletions, flows, instances, objects
+from tams_data.store.copies import Copier
+from tams_data.store.deletions import Deleted, Deleter, Deletion
+from tams_data.store.discards import Orphan, Sweeper
+from tams_data.store.flows import PutFlow
+from tams_data.store.instances import AddUrl, InstanceRemover, RemoveInstance, RequestCopy, UrlAdder
+from tams_data.store.jobs import Job, Jobs
 from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
-from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.segments import AddSegments, NewSegment, SegmentAdder
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import TimeRange
 
 
 class Store:
-    """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads."""
+    """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads.
 
-    def __init__(self, database: Database, media: Mapping[str, MediaStore], *, group_commit: int = 64) -> None:
-        """`media` are the media stores by the id of their storage backend; tables are created where missing."""
+    `jobs` is what goes on in the background: long deletions, copies of objects, and the bytes of what was deleted.
+    Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does what there is to do.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        media: Mapping[str, MediaStore],
+        *,
+        group_commit: int = 64,
+        delete_at_once: int = 1000,
+        copy_max: int = 5 * 2**30,
+    ) -> None:
+        """`media` are the media stores by the id of their storage backend; tables are created where missing.
+
+        `delete_at_once` is how many segments are deleted in one transaction, and `copy_max` the size in bytes of the
+        largest object that is copied from a URL outside.
+        """
         database.create_tables()
         self.database = database
         self.media = media
         self._writer = Writer(database, most=group_commit)
         new_key = KeySequence.of(database)
-        labels = {one.backend.label for one in media.values() if one.backend.label is not None}
+        by_id = {storage_id: one.backend.label for storage_id, one in media.items()}
+        labels = {label for label in by_id.values() if label is not None}
         self._allocate = each(Allocator(new_key))
         self._add_segments = SegmentAdder(new_key, labels)
-        self._put_flow, self._delete_flow = each(flows.put), each(flows.delete)
-        self._delete_segments = each(segments.delete)
+        self._put_flow, self._delete = each(flows.put), each(Deleter(delete_at_once))
         self._record_upload = each(objects.record_upload)
+        self._add_url, self._request_copy = each(UrlAdder(labels)), each(instances.request_copy)
+        self._remove_instance = each(InstanceRemover(by_id))
+        self._closing = threading.Event()
+        self._sweeper = Sweeper(database, media, self._writer)
+        self.jobs = self._jobs(delete_at_once, copy_max)
+
+    def _jobs(self, delete_at_once: int, copy_max: int) -> Jobs:
+        self._sweeping = Job("sweeping", self._sweeper.step)
+        worker = deletions.Worker(self.database, self._writer, most=delete_at_once, discarded=self._sweeping.wake)
+        copier = Copier(
+            self.database,
+            self.media,
+            self._writer,
+            fetch=partial(remote.fetch, most_bytes=copy_max),
+            lock=self._sweeper.lock,
+            closing=self._closing,
+        )
+        self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
+        return Jobs(self._deleting, self._copying, self._sweeping)
 
     def put_flow(self, flow: Mapping[str, Any], *, principal: str | None = None) -> bool:
         """Create or replace a flow; true when it is new. See `flows.put`."""
         return self._writer.submit(self._put_flow, PutFlow(flow, principal, time_ns()))
 
-    def delete_flow(self, flow_id: str) -> None:
-        """Delete a flow, its segments, and the objects nothing else refers to. See `flows.delete`."""
-        self._delete_bytes(self._writer.submit(self._delete_flow, DeleteFlow(flow_id, time_ns())))
+    def delete_flow(self, flow_id: str, *, principal: str | None = None) -> Mapping[str, Any] | None:
+        """Delete a flow, its segments, and the objects nothing else refers to. See `deletions.Deleter`.
+
+        None when it is done, or the row of the deletion request that does it.
+        """
+        eternity = TimeRange.eternity()
+        return self.delete(
+            Deletion(flow_id=flow_id, timerange=eternity, delete_flow=True, principal=principal, now_ns=time_ns())
+        )
 
     def allocate(
         self,
@@ -78,10 +126,55 @@ class Store:
         """Register segments; for each None, or the error for which it was left out. See `segments.SegmentAdder`."""
         return self._writer.submit(self._add_segments, AddSegments(flow_id, new, time_ns()))
 
-    def delete_segments(self, flow_id: str, timerange: TimeRange, *, object_id: str | None = None) -> None:
-        """Delete segments wholly inside a time range, and objects nothing else refers to. See `segments.delete`."""
-        request = DeleteSegments(flow_id, timerange, object_id, time_ns())
-        self._delete_bytes(self._writer.submit(self._delete_segments, request))
+    def delete_segments(
+        self,
+        flow_id: str,
+        timerange: TimeRange,
+        *,
+        object_id: str | None = None,
+        timerange_text: str | None = None,
+        principal: str | None = None,
+    ) -> Mapping[str, Any] | None:
+        """Delete segments wholly inside a time range, and objects nothing else refers to. See `deletions.Deleter`.
+
+        None when it is done, or the row of the deletion request that does it. `timerange_text` is the client's own.
+        """
+        return self.delete(
+            Deletion(
+                flow_id=flow_id,
+                timerange=timerange,
+                timerange_text=timerange_text,
+                object_id=object_id,
+                principal=principal,
+                now_ns=time_ns(),
+            )
+        )
+
+    def delete(self, deletion: Deletion) -> Mapping[str, Any] | None:
+        """Carry out a deletion, or the row of the deletion request that does it. See `deletions.Deleter`."""
+        deleted: Deleted = self._writer.submit(self._delete, deletion)
+        self._delete_bytes(deleted.orphans)
+        if deleted.request is not None:
+            self._deleting.wake()
+        return deleted.request
+
+    def add_url(self, object_id: str, url: str, label: str) -> None:
+        """Add an uncontrolled instance of an object. See `instances.UrlAdder`."""
+        self._writer.submit(self._add_url, AddUrl(object_id, url, label, time_ns()))
+
+    def copy_object(self, object_id: str, storage_id: str) -> None:
+        """Have an object copied to a further storage backend. See `instances.request_copy`.
+
+        :raise UnknownStorageBackend: there is no such backend.
+        """
+        self.backend(storage_id)
+        self._writer.submit(self._request_copy, RequestCopy(object_id, storage_id, time_ns()))
+        self._copying.wake()
+
+    def remove_instance(self, object_id: str, *, storage_id: str | None = None, label: str | None = None) -> None:
+        """Remove an instance of an object, by its backend or its label. See `instances.InstanceRemover`."""
+        request = RemoveInstance(object_id, storage_id, label, time_ns())
+        self._delete_bytes(self._writer.submit(self._remove_instance, request))
 
     def backend(self, storage_id: str | None = None) -> MediaStore:
         """The media store of a storage backend; without an id the default one.
@@ -94,11 +187,13 @@ class Store:
         raise UnknownStorageBackend(f"no storage backend {storage_id}", field="storage_id", value=storage_id)
 
     def close(self) -> None:
-        """Commit what is queued and release the database."""
+        """End the jobs, commit what is queued, and release the database."""
+        self._closing.set()
+        self.jobs.close()
         self._writer.close()
         self.database.close()
 
     def _delete_bytes(self, orphans: Sequence[Orphan]) -> None:
-        # After the commit: bytes without a row are waste that a sweep can find, a row without bytes is a lie.
-        for storage_id in {orphan.storage_id for orphan in orphans}:
-            self.media[storage_id].delete([o.object_id for o in orphans if o.storage_id == storage_id])
+        # After the commit, which has noted them: what is not deleted here, a crash in between or not, the job deletes.
+        if orphans and not self._sweeper.sweep(orphans):
+            self._sweeping.wake()

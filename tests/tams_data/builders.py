@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, settings
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Tables, Transaction
 from tams_data.errors import TamsDataError
-from tams_data.store import flows, objects, segments
+from tams_data.store import discards, flows, objects, segments
+from tams_data.store.discards import Orphan
 from tams_data.store.flows import DeleteFlow, PutFlow
 from tams_data.store.objects import AllocateObjects, Allocation, Allocator, KeySequence, RecordUpload
-from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, SegmentAdder
 from tams_data.timerange import TimeRange
 
 VIDEO = "urn:x-nmos:format:video"
@@ -72,6 +73,10 @@ class Commands:
 
     def delete_flow(self, flow_id: str) -> list[Orphan]:
         return self._run(flows.delete, DeleteFlow(flow_id, self._tick()))
+
+    def forget(self, *gone: Orphan) -> None:
+        """The bytes of these are deleted."""
+        self._run(discards.forget, gone)
 
     def allocate(
         self, flow_id: str, *object_ids: str, count: int = 1, content_type: str | None = None
