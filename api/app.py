@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask
 
 from api import (
     compression,
     cors,
+    deletion_requests,
     errors,
     flows,
     health,
     hls,
+    instances,
     media,
     objects,
     profiles,
@@ -21,6 +25,7 @@ from api import (
 )
 from api.openapi import Api
 from api.validation import check_query_text
+from tams_data.errors import ObjectConflict
 from tams_data.media import LocalMediaStore
 from tams_data.settings import Settings
 from tams_data.store.store import Store
@@ -37,7 +42,19 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     )
     compression.register(app)
     cors.register(app, settings.origins)
-    for module in (health, service, profiles, webhooks, sources, flows, hls, segments, objects):
+    for module in (
+        health,
+        service,
+        profiles,
+        webhooks,
+        sources,
+        flows,
+        hls,
+        segments,
+        objects,
+        instances,
+        deletion_requests,
+    ):
         app.register_api(module.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
@@ -48,15 +65,28 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
 def _serve_media(app: Flask, store: Store) -> None:
     """Serve the bytes that are in folders of this machine; other stores have URLs of their own."""
 
-    def content_type(object_id: str) -> str:
-        return str(store.uploadable(object_id).content_type)
-
     for one in store.media.values():
         if isinstance(one, LocalMediaStore):
             routes = media.blueprint(
-                one, may_write=content_type, written=store.record_upload, authorise=_admit_everyone
+                one,
+                may_write=partial(_content_type, store, one.backend.id),
+                written=store.record_upload,
+                authorise=_admit_everyone,
             )
             app.register_blueprint(routes)
+
+
+def _content_type(store: Store, storage_id: str, object_id: str) -> str:
+    """The content type of an object that is to be uploaded to this backend.
+
+    :raise ObjectConflict: it is not to be uploaded, or to another backend.
+    """
+    allocated = store.uploadable(object_id)
+    if allocated.storage_id != storage_id:
+        raise ObjectConflict(
+            f"object {object_id!r} is to be uploaded to another storage backend", field="object_id", value=object_id
+        )
+    return str(allocated.content_type)
 
 
 def _admit_everyone() -> None:

@@ -29,6 +29,7 @@ STATUS: dict[type[errors.TamsDataError], HTTPStatus] = {
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.SchemaMismatch: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InvalidSetting: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.FetchFailed: HTTPStatus.BAD_GATEWAY,
     errors.RequestFailed: HTTPStatus.BAD_GATEWAY,
 }
 """A class stands for those derived from it that are not in the table themselves."""

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from api import properties
 from api.conditional import conditional, etag_of
+from api.deletion_requests import deleted
 from api.lists import ListQuery, next_token
-from api.models.answers import Flow, Flows
+from api.models.answers import DeletionRequest, Flow, Flows
 from api.models.common import Format, Mime, QueryBool, QueryInt, Status, TimerangeText, Uuid
 from api.models.flow_post import FlowPost, posted
 from api.models.flows import FlowPut
-from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one, takes
+from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, accepted, answers, blueprint, one, takes
 from api.paging import created, json, page_of
 from api.paths import FlowPath, FlowTagPath
 from api.resources import flows_of
@@ -190,17 +191,22 @@ def _version_to_replace(flow_id: str) -> str | None:
 
 
 @bp.delete(
-    "/flows/<flow_id>", responses=answers(403, 404, status=204, description="The flow and its segments are deleted")
+    "/flows/<flow_id>",
+    responses=answers(
+        403, 404, status=204, description="The flow and its segments are deleted", status_202=accepted(DeletionRequest)
+    ),
 )
 @validated
 def delete_flow(path: FlowPath) -> Response:
     """Delete a flow, its segments, and the objects that nothing else refers to.
 
+    A long one is deleted in the background: until its last segments are gone it is there with what remains of it,
+    and what is written to it meanwhile goes with it.
+
     :raise FlowNotFound: there is none with this id.
     :raise FlowReadOnly: the flow is read-only.
     """
-    store().delete_flow(path.flow_id)
-    return Response(status=204)
+    return deleted(store().delete_flow(path.flow_id, principal=principal()))
 
 
 def _change(flow_id: str, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:

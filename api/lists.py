@@ -10,8 +10,6 @@ from pydantic import Field
 from api.filters import VALUES_PATTERN, check_count, tag_filters
 from api.models.common import UUID_PATTERN, QueryBool
 from api.paging import Paged, token
-from tams_data.errors import InvalidPageToken
-from tams_data.queries.paging import SortKey
 
 _UUID = UUID_PATTERN[1:-1]
 
@@ -48,16 +46,6 @@ class ListQuery(Paged):
         ids = self.collected_by_ids.split(",") if self.collected_by_ids else []
         check_count("collected_by_ids", len(ids))
         return {"collected_by": ids} if ids else {}
-
-    def after_values(self, of: str, order: Sequence[SortKey]) -> dict[str, Any]:
-        """Where the page starts, as values of the query.
-
-        :raise InvalidPageToken: the token is of a list in another order.
-        """
-        after = self.after(of)
-        if after is not None and len(after) != len(order):
-            raise InvalidPageToken(f"page {self.page!r} is of another order", field="page", value=self.page)
-        return {} if after is None else {"after": after}
 
 
 def next_token(of: str, rows: Sequence[Mapping[str, Any]], limit: int, sort_by: str) -> str | None:

@@ -46,10 +46,10 @@ def blueprint(
     and its size in bytes when all of it is stored and none of it visible yet; as an upload takes its time, it
     raises for the same reasons, and what it raises undoes the upload.
     """
-    bp = Blueprint("media", __name__)
+    bp = Blueprint(media.path.strip("/"), __name__, url_prefix=media.path)
 
-    @bp.get("/media/<token>")
-    @bp.get("/media/<token>/<name>")
+    @bp.get("/<token>")
+    @bp.get("/<token>/<name>")
     def get_media(token: str, name: str = "") -> Response:  # noqa: ARG001  # for players, see `named`
         """The bytes of an object, or one range of them.
 
@@ -61,7 +61,7 @@ def blueprint(
         _admit(media, object_id, authorise)
         return _answer(media.open(object_id))
 
-    @bp.put("/media/<token>")
+    @bp.put("/<token>")
     def put_media(token: str) -> Response:
         """Upload the bytes of an object.
 

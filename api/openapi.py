@@ -31,6 +31,7 @@ SEGMENT_HEADERS = {
     **PAGING_HEADERS,
     "X-Paging-Timerange": {"description": "From the first to the last segment of this page", "schema": TEXT},
 }
+LOCATION = {"Location": {"description": "The deletion request", "schema": TEXT}}
 
 ETAG_HEADERS = {"ETag": {"description": "Another whenever another is shown, for `If-None-Match`", "schema": TEXT}}
 LOCATION_HEADERS = {"Location": {"description": "Where it is", "schema": TEXT}}
@@ -157,6 +158,15 @@ def blueprint(name: str, description: str) -> APIBlueprint:
 def takes(model: type[BaseModel]) -> dict[str, Any]:
     """What documents the body of a view that reads it by itself."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(model)}}}}
+
+
+def accepted(model: type[BaseModel]) -> dict[str, Any]:
+    """The 202 of a deletion that takes longer than a request."""
+    return {
+        "description": "The deletion is carried out in the background",
+        "headers": LOCATION,
+        "content": {"application/json": {"schema": _schema(model)}},
+    }
 
 
 def answers(

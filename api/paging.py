@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from api.models.common import QueryCount
 from api.state import settings
 from api.validation import Query
 from tams_data.errors import InvalidPageToken
+from tams_data.queries.paging import SortKey
 
 
 class Paged(Query):
@@ -39,6 +40,16 @@ class Paged(Query):
             return tuple(_serializer(of).loads(self.page))
         except BadData as error:
             raise InvalidPageToken(f"page {self.page!r} is not of this list", field="page", value=self.page) from error
+
+    def after_values(self, of: str, order: Sequence[SortKey]) -> dict[str, Any]:
+        """Where the page starts, as values of the query.
+
+        :raise InvalidPageToken: the token is of a list in another order.
+        """
+        after = self.after(of)
+        if after is not None and len(after) != len(order):
+            raise InvalidPageToken(f"page {self.page!r} is of another order", field="page", value=self.page)
+        return {} if after is None else {"after": after}
 
 
 def token(of: str, key: Iterable[Any]) -> str:

@@ -10,15 +10,16 @@ import pyarrow as pa
 from flask import Response
 from pydantic import Field, TypeAdapter
 
+from api.deletion_requests import deleted, own_text
 from api.errors import kind_of
-from api.models.answers import FailedSegments, Segments, Storage
+from api.models.answers import DeletionRequest, FailedSegments, Segments, Storage
 from api.models.common import QueryBool, TimerangeText
 from api.models.segments import SegmentPost, SegmentsPost, StoragePost
-from api.openapi import SEGMENT_HEADERS, answers, blueprint, takes
+from api.openapi import SEGMENT_HEADERS, accepted, answers, blueprint, takes
 from api.paging import base_url, json, page_of, token
 from api.paths import FlowPath
 from api.resources import present, timerange_text
-from api.state import settings, store
+from api.state import principal, settings, store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import Query, raw_body, validated
 from tams_data.engines.base import Reader
@@ -208,18 +209,26 @@ def _failure(segment: SegmentPost, error: TamsDataError) -> dict[str, Any]:
 
 @bp.delete(
     "/flows/<flow_id>/segments",
-    responses=answers(400, 403, 404, status=204, description="The segments are deleted"),
+    responses=answers(
+        400, 403, 404, status=204, description="The segments are deleted", status_202=accepted(DeletionRequest)
+    ),
 )
 @validated
 def delete_segments(path: FlowPath, query: DeleteQuery) -> Response:
     """Delete segments, and the objects that nothing refers to any more.
 
+    Many of them are deleted in the background, in time order; those registered meanwhile in what remains go as well.
+
     :raise FlowNotFound: there is no such flow.
     :raise FlowReadOnly: the flow is read-only.
     """
     timerange = TimeRange.eternity() if query.timerange is None else TimeRange.parse(query.timerange, field="timerange")
-    store().delete_segments(path.flow_id, timerange, object_id=query.object_id)
-    return Response(status=204)
+    text = None if query.timerange is None else own_text(query.timerange, timerange)
+    return deleted(
+        store().delete_segments(
+            path.flow_id, timerange, object_id=query.object_id, timerange_text=text, principal=principal()
+        )
+    )
 
 
 @bp.post(

@@ -52,7 +52,14 @@ def _application(settings: Settings) -> Flask:
     _end_with_parent()
     database = engines.connect(settings.database, memory_limit=settings.database_memory)
     stores = media.connect(settings)
-    store = Store(database, {one.backend.id: one for one in stores}, group_commit=settings.group_commit)
+    store = Store(
+        database,
+        {one.backend.id: one for one in stores},
+        group_commit=settings.group_commit,
+        delete_at_once=settings.delete_at_once,
+        copy_max=settings.copy_max,
+    )
+    store.jobs.start()
     # Worker processes of multiprocessing end without running what atexit knows.
     Finalize(None, store.close, exitpriority=1)
     return create_app(store, settings, secret=media.secret(settings))

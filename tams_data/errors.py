@@ -14,6 +14,7 @@
      │    ├── ObjectNotFound
      │    ├── ProfileNotFound
      │    ├── WebhookNotFound
+     │    ├── DeletionRequestNotFound
      │    └── PropertyNotFound      the resource is there, the property or tag is not set
      ├── AlreadyExists              what is to be created is there
      ├── VersionMismatch            the resource is not in the state the request is meant for
@@ -28,6 +29,7 @@
      ├── InvalidSetting             a setting cannot be used
      ├── UploadBroken               an upload ended before all its bytes had come
      ├── UnreadableMedia            a file or playlist cannot be read as media
+     ├── FetchFailed                an object cannot be fetched from a URL outside
      └── RequestFailed              a TAMS service answered a client with an error
 
 HTTP statuses are the affair of `api`, in one table there.
@@ -113,6 +115,10 @@ class VersionMismatch(TamsDataError):
     """The resource is not, or no longer, in the state that the request is meant for."""
 
 
+class DeletionRequestNotFound(NotFound):
+    """No deletion request has this id, or it ended long ago."""
+
+
 class Forbidden(TamsDataError):
     """The request is understood and refused."""
 
@@ -155,6 +161,10 @@ class UploadBroken(TamsDataError):
 
 class UnreadableMedia(TamsDataError, ValueError):
     """A file or a playlist cannot be read as media, from the place the message names."""
+
+
+class FetchFailed(TamsDataError):
+    """The bytes of an object cannot be fetched from the URL a client named."""
 
 
 class RequestFailed(TamsDataError):

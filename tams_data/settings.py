@@ -43,6 +43,10 @@ class Settings(BaseSettings):
         pattern=r"^(\*|https?://[^/,*\s]+(,https?://[^/,*\s]+)*)$",
         description="Origins whose pages may use the service from a browser, a comma list, or `*`; default: none",
     )
+    delete_at_once: int = Field(
+        1000, ge=1, description="Most segments deleted in one transaction; more are deleted in the background"
+    )
+    copy_max: int = Field(5 * 2**30, ge=1, description="Largest object copied from a URL outside, bytes")
     threads: int = Field(128, ge=1, description="Requests served at once; a slow upload is one while it lasts")
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 

@@ -307,5 +307,33 @@ class MediaObjectInfo(Answer):
     get_urls: list[GetUrl] | None = None
 
 
+class DeletionError(Answer):
+    """Why a deletion request failed."""
+
+    type: str
+    summary: str
+    time: str
+
+
+class DeletionRequest(Answer):
+    """A deletion that is carried out in the background."""
+
+    id: Uuid
+    flow_id: Uuid
+    timerange_to_delete: str
+    timerange_remaining: str
+    delete_flow: bool
+    created: str
+    created_by: str | None = None
+    updated: str
+    expiry: str | None = None
+    status: Literal["created", "started", "done", "error"]
+    error: DeletionError | None = None
+
+
+class DeletionRequests(RootModel[list[DeletionRequest]]):
+    """Deletion requests."""
+
+
 class Paths(RootModel[list[str]]):
     """Paths of the service."""

@@ -47,7 +47,7 @@ _MAGIC = b"TAMSobj1"
 
 
 class LocalMediaStore:
-    """A `MediaStore` whose bytes are files; the service itself answers its URLs, at `/media/`."""
+    """A `MediaStore` whose bytes are files; the service itself answers its URLs, at `/media/` or another path."""
 
     def __init__(
         self,
@@ -57,16 +57,17 @@ class LocalMediaStore:
         label: str | None = "local",
         url_timeout_s: int = 3600,
         default_storage: bool = True,
+        path: str = "/media",
         clock_ns: Callable[[], int] = time_ns,
     ) -> None:
         """Open the store in `folder`, made when missing, and remove what uploads left that a crash ended.
 
         Presigned URLs are signed with `secret` and hold for `url_timeout_s` seconds; `clock_ns` counts from the
-        Unix epoch, UTC.
+        Unix epoch, UTC. Its URLs are under `path`: of one service, each such store has another.
 
         :raise InvalidSetting: the folder cannot be used.
         """
-        self._folder, self._incoming = folder, folder / "incoming"
+        self._folder, self._incoming, self.path = folder, folder / "incoming", path
         self._signer, self._url_timeout_s, self._clock_ns = Signer(secret), url_timeout_s, clock_ns
         try:
             make_folder(self._incoming)
@@ -179,7 +180,7 @@ class LocalMediaStore:
         )
 
     def _url(self, method: str, object_id: str, *, presigned: bool, base_url: str) -> str:
-        url = f"{base_url}/media/{token(object_id)}"
+        url = f"{base_url}{self.path}/{token(object_id)}"
         if not presigned:
             return url
         # Rounded up: TAMS 8.2 has a URL hold for at least the time that is announced.

@@ -53,10 +53,26 @@ def allocated_for(tables: Tables, *, flow_id: Bound) -> ir.Table:
     return tables.storage_allocations.filter(tables.storage_allocations.flow_id == flow_id)
 
 
-def needing_init(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
-    """Those of `keys` that some object needs as its initialisation object, as `init_object_key`."""
-    objects = tables.objects.filter(tables.objects.init_object_key.isin(keys))
-    return objects.select("init_object_key").distinct()
+def copies(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """The copies of the objects with these keys that are under way: rows of `object_copies`."""
+    return tables.object_copies.filter(tables.object_copies.object_key.isin(keys))
+
+
+def copies_due(tables: Tables, *, now_ns: Bound, limit: int) -> ir.Table:
+    """Up to `limit` copies that are to be tried now, the one that has waited longest first."""
+    copies = tables.object_copies
+    return copies.filter(copies.next_ns <= now_ns).order_by("next_ns", "object_key", "storage_id").limit(limit)
+
+
+def sizes(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """`key` and `size_bytes` of the objects with these keys."""
+    return by_key(tables, keys=keys).select("key", "size_bytes")
+
+
+def needing_init(tables: Tables, *, keys: ir.Table) -> ir.Table:
+    """Those of the column `key` of `keys` that some object needs as its initialisation object, `init_object_key`."""
+    objects = tables.objects
+    return objects.semi_join(keys, objects.init_object_key == keys.key).select("init_object_key").distinct()
 
 
 def referring_flows(
@@ -85,9 +101,14 @@ def referring_flows(
 
 
 def last_key(tables: Tables) -> ir.Table:
-    """One row, `key`: the highest object key given out, or null in an empty store."""
+    """One row, `key`: the highest object key given out and still known, or null in an empty store.
+
+    A deletion request may outlive its object, whose key must not become that of another.
+    """
+    nullable = tables.deletion_requests.object_key.type()  # the types of a union are equal, also in what may be null
     keys = ibis.union(
-        tables.objects.aggregate(key=tables.objects.key.max()),
-        tables.storage_allocations.aggregate(key=tables.storage_allocations.object_key.max()),
+        tables.objects.aggregate(key=tables.objects.key.max().cast(nullable)),
+        tables.storage_allocations.aggregate(key=tables.storage_allocations.object_key.max().cast(nullable)),
+        tables.deletion_requests.aggregate(key=tables.deletion_requests.object_key.max()),
     )
     return keys.aggregate(key=keys.key.max())

@@ -76,14 +76,46 @@ def runs(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, seam
 
 
 def covered_by(
-    tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, object_key: Bound | None = None
+    tables: Tables,
+    *,
+    flow_id: Bound,
+    start_ns: Bound,
+    end_ns: Bound,
+    object_key: Bound | None = None,
+    limit: int | None = None,
 ) -> ir.Table:
-    """`flow_id`, `start_ns` and `object_key` of the segments of a flow that lie wholly inside the window."""
+    """`flow_id`, `start_ns`, `end_ns` and `object_key` of the segments of a flow that lie wholly inside the window.
+
+    With a `limit`, the first of them in time order.
+    """
     segments = tables.segments.filter(tables.segments.flow_id == flow_id)
     found = timerange.covered_by(segments, start_ns, end_ns)
     if object_key is not None:
         found = found.filter(found.object_key == object_key)
-    return found.select("flow_id", "start_ns", "object_key")
+    if limit is not None:
+        found = found.order_by("start_ns").limit(limit)
+    return found.select("flow_id", "start_ns", "end_ns", "object_key")
+
+
+def counted(
+    tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, object_key: Bound | None = None, most: int
+) -> ir.Table:
+    """One row, `count`: how many segments `covered_by` has, counted up to `most`."""
+    found = covered_by(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns, object_key=object_key)
+    return found.select("start_ns").limit(most).aggregate(count=lambda t: t.count())
+
+
+def bounds(tables: Tables, *, flow_id: Bound) -> ir.Table:
+    """One row: where the segments of a flow start and end, and how long the longest is.
+
+    What of `flow_timelines` cannot be told from the segments that were deleted alone.
+    """
+    segments = tables.segments.filter(tables.segments.flow_id == flow_id)
+    return segments.aggregate(
+        start_ns=segments.start_ns.min(),
+        end_ns=segments.end_ns.max(),
+        longest_ns=timerange.length_ns(segments).max().fill_null(0),
+    )
 
 
 def timeline(tables: Tables, *, flow_id: Bound) -> ir.Table:
@@ -102,9 +134,9 @@ def timeline(tables: Tables, *, flow_id: Bound) -> ir.Table:
     return totals.cross_join(sizes)
 
 
-def object_keys(tables: Tables, *, keys: tuple[Bound, ...]) -> ir.Table:
-    """Those of `keys` that some segment refers to, as `object_key`."""
-    return tables.segments.filter(tables.segments.object_key.isin(keys)).select("object_key").distinct()
+def object_keys(tables: Tables, *, keys: ir.Table) -> ir.Table:
+    """Those of the column `key` of `keys` that some segment refers to, as `object_key`."""
+    return tables.segments.semi_join(keys, tables.segments.object_key == keys.key).select("object_key").distinct()
 
 
 def _of_flow(

@@ -13,10 +13,10 @@ from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import AlreadyExists, FlowReadOnly, Forbidden, InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
-from tams_data.store import segments, timelines
+from tams_data.store import requests, segments, timelines
 from tams_data.store.allocations import Allocations
+from tams_data.store.discards import Orphan, discard
 from tams_data.store.reading import find_profile, flow_row, flow_rows, source_row
-from tams_data.store.segments import Orphan
 from tams_data.store.tags import changed_tags, tag_columns
 
 _AS_GIVEN = (
@@ -305,38 +305,34 @@ class DeleteFlow:
     now_ns: int
 
 
-class FlowDeleter:
-    """Deletes flows; `each(FlowDeleter(allocations))` is a handler of the writer."""
+def delete(transaction: Transaction, request: DeleteFlow, allocations: Allocations) -> list[Orphan]:
+    """Delete a flow (TAMS 8.2, DELETE flow); give the bytes that are to be deleted after the commit.
 
-    def __init__(self, allocations: Allocations) -> None:
-        self._allocations = allocations
-        self.__name__ = "delete_flow"
+    Collections lose it as a member, and its source goes with its last flow.
 
-    def __call__(self, transaction: Transaction, request: DeleteFlow) -> list[Orphan]:
-        """Delete a flow (TAMS 8.2, DELETE flow); give the bytes that are to be deleted after the commit.
+    :raise FlowNotFound: there is no such flow.
+    :raise FlowReadOnly: the flow refuses changes.
+    """
+    flow = segments.changeable(transaction, request.flow_id)
+    orphans = segments.remove_all(transaction, flow["id"], request.now_ns)
+    orphans += _release(transaction, flow["id"], allocations, request.now_ns)
+    _leave_collections(transaction, flow["id"], request.now_ns)
+    transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
+    transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
+    transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
+    requests.finish_all(transaction, flow["id"], request.now_ns)
+    if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
+        transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
+    return orphans
 
-        Collections lose it as a member, and its source goes with its last flow.
 
-        :raise FlowNotFound: there is no such flow.
-        :raise FlowReadOnly: the flow refuses changes.
-        """
-        flow = flow_row(transaction, request.flow_id)
-        if flow["read_only"]:
-            raise FlowReadOnly(f"flow {request.flow_id} is read-only")
-        orphans = segments.remove_all(transaction, flow["id"])
-        orphans += self._release(transaction, flow["id"])
-        _leave_collections(transaction, flow["id"], request.now_ns)
-        transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
-        transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
-        transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
-        if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
-            transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
-        return orphans
-
-    def _release(self, transaction: Transaction, flow_id: str) -> list[Orphan]:
-        records = self._allocations.of_flow(transaction, flow_id)
-        self._allocations.claim(transaction, records)
-        return [Orphan(record.object_id, record.storage_id) for record in records]
+def _release(transaction: Transaction, flow_id: str, allocations: Allocations, now_ns: int) -> list[Orphan]:
+    """Let go of what only the flow could register."""
+    records = allocations.of_flow(transaction, flow_id)
+    allocations.claim(transaction, records)
+    orphans = [Orphan(record.object_id, record.storage_id) for record in records]
+    discard(transaction, orphans, now_ns)
+    return orphans
 
 
 def _leave_collections(transaction: Transaction, flow_id: str, now_ns: int) -> None:

@@ -13,6 +13,7 @@ from tams_data.engines.base import Reader, Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput, ObjectConflict, ObjectNotFound
 from tams_data.queries import objects as queries
 from tams_data.store.allocations import Allocations, find_allocated, hashes_of
+from tams_data.store.discards import find_discarded
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
@@ -68,7 +69,7 @@ class Allocator:
         :raise FlowNotFound: there is no such flow.
         :raise FlowReadOnly: the flow refuses changes.
         :raise InvalidInput: the flow has no `container`.
-        :raise ObjectConflict: an id is taken, or given twice.
+        :raise ObjectConflict: an id is taken, given twice, or that of a deleted object whose bytes are still there.
         """
         flow = flow_row(transaction, request.flow_id)
         if flow["read_only"]:
@@ -77,6 +78,8 @@ class Allocator:
             raise InvalidInput(f"flow {request.flow_id} has no container", field="container", value=None)
         ids = request.object_ids if request.object_ids is not None else [str(uuid4()) for _ in range(request.count)]
         self._refuse_taken(transaction, ids)
+        if request.object_ids is not None:
+            _refuse_discarded(transaction, ids)
         content_type = request.content_type or flow["container"]
         records = [
             _ALLOCATION(
@@ -144,6 +147,18 @@ def _uploadable(found: Mapping[str, Any], object_id: str) -> Any:
             f"object {object_id!r} is not allocated, or is registered already", field="object_id", value=object_id
         )
     return record
+
+
+def _refuse_discarded(transaction: Transaction, ids: Sequence[str]) -> None:
+    """Bytes that are still to be deleted would be taken for the new ones, or the new ones deleted for the old."""
+    discarded = find_discarded(transaction, ids)
+    if discarded:
+        first = min(one.object_id for one in discarded)
+        raise ObjectConflict(
+            f"object id {first!r} can be used again when the bytes of the deleted object are gone; try again",
+            field="object_ids",
+            value=first,
+        )
 
 
 def find_registered(reader: Reader, ids: Collection[str]) -> dict[str, dict[str, Any]]:

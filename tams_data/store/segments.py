@@ -17,6 +17,7 @@ from tams_data.queries import segments as queries
 from tams_data.store import timelines
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import Appends, NewSegment
+from tams_data.store.discards import Orphan, discard
 from tams_data.store.objects import Registry, find_registered
 from tams_data.store.reading import flow_row, objects_with_instances
 from tams_data.store.timelines import Placed, Timeline
@@ -189,59 +190,79 @@ class DeleteSegments:
     now_ns: int
 
 
-@dataclass(frozen=True)
-class Orphan:
-    """An object that nothing refers to any more, on one storage backend: its bytes are to be deleted."""
-
-    object_id: str
-    storage_id: str
-
-
 def delete(transaction: Transaction, request: DeleteSegments) -> list[Orphan]:
     """Delete segments (TAMS 8.2, DELETE segments); give the bytes that are to be deleted after the commit.
 
     :raise FlowNotFound: there is no such flow.
     :raise FlowReadOnly: the flow refuses changes.
     """
-    flow = flow_row(transaction, request.flow_id)
+    flow = changeable(transaction, request.flow_id)
+    chosen = selection(transaction, request)
+    return [] if chosen is None else remove(transaction, flow, chosen, request.now_ns)
+
+
+def changeable(transaction: Transaction, flow_id: str) -> dict[str, Any]:
+    """A flow, with its timeline, that may be changed.
+
+    :raise FlowNotFound: there is no such flow.
+    :raise FlowReadOnly: it refuses changes.
+    """
+    flow = flow_row(transaction, flow_id)
     if flow["read_only"]:
-        raise FlowReadOnly(f"flow {request.flow_id} is read-only")
-    keys = _object_key(transaction, request)
-    if keys is None or request.timerange.is_never:
-        return []
-    found = _inside(transaction, request.flow_id, request.timerange, keys)
+        raise FlowReadOnly(f"flow {flow_id} is read-only")
+    return flow
+
+
+def selection(transaction: Transaction, request: DeleteSegments) -> dict[str, Any] | None:
+    """What `covered_by` finds the segments of a request with; None when it can find none."""
+    if request.timerange.is_never:
+        return None
+    window = _window(request.flow_id, request.timerange)
+    if request.object_id is None:
+        return window
+    row = find_registered(transaction, {request.object_id}).get(request.object_id)
+    return None if row is None else {**window, "object_key": row["key"]}
+
+
+def remove(
+    transaction: Transaction, flow: Mapping[str, Any], chosen: Mapping[str, Any], now_ns: int, **options: int
+) -> list[Orphan]:
+    """Delete the segments that `covered_by` finds, and what nothing refers to then."""
+    return remove_found(transaction, flow, transaction.read(queries.covered_by, chosen, **options), now_ns)
+
+
+def remove_found(transaction: Transaction, flow: Mapping[str, Any], found: pa.Table, now_ns: int) -> list[Orphan]:
+    """Delete these segments of a flow, and what nothing refers to then."""
     if not found.num_rows:
         return []
-    orphans = _remove(transaction, found)
-    timelines.recount(transaction, request.flow_id, request.now_ns)
+    keys = sorted(set(found["object_key"].to_pylist()))
+    used = transaction.read(object_queries.sizes, {"keys": keys}).to_pylist()
+    sizes = {row["key"]: row["size_bytes"] for row in used}
+    orphans = _remove(transaction, found, now_ns)
+    timelines.subtract(transaction, flow, found, sizes, now_ns)
     return orphans
 
 
-def remove_all(transaction: Transaction, flow_id: str) -> list[Orphan]:
+def remove_all(transaction: Transaction, flow_id: str, now_ns: int) -> list[Orphan]:
     """Delete the segments of a flow, and every object nothing refers to then; the timeline is not touched."""
-    return _remove(transaction, _inside(transaction, flow_id, TimeRange.eternity(), {}))
+    return _remove(transaction, transaction.read(queries.covered_by, _window(flow_id, TimeRange.eternity())), now_ns)
 
 
-def _inside(transaction: Transaction, flow_id: str, timerange: TimeRange, object_key: Mapping[str, int]) -> pa.Table:
-    window = {"flow_id": flow_id, "start_ns": timerange.start_ns, "end_ns": timerange.end_ns}
-    return transaction.read(queries.covered_by, {**window, **object_key})
+def _window(flow_id: str, timerange: TimeRange) -> dict[str, Any]:
+    return {"flow_id": flow_id, "start_ns": timerange.start_ns, "end_ns": timerange.end_ns}
 
 
-def _remove(transaction: Transaction, found: pa.Table) -> list[Orphan]:
+def _remove(transaction: Transaction, found: pa.Table, now_ns: int) -> list[Orphan]:
     transaction.delete(schema.SEGMENTS, found.select(list(schema.SEGMENTS.key)))
-    return _remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())))
-
-
-def _object_key(transaction: Transaction, request: DeleteSegments) -> dict[str, int] | None:
-    """The filter by object: empty without one, None when no such object is registered."""
-    if request.object_id is None:
-        return {}
-    row = find_registered(transaction, {request.object_id}).get(request.object_id)
-    return None if row is None else {"object_key": row["key"]}
+    orphans = _remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())))
+    discard(transaction, orphans, now_ns)
+    return orphans
 
 
 def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orphan]:
     """Delete those objects that no segment and no object refers to; then their initialisation objects likewise.
+
+    Copies of them that are under way end, and what they may have written is to be deleted as well.
 
     TAMS 8.2, DELETE segments: objects are only deleted when nothing refers to them, as init objects either.
     """
@@ -252,12 +273,11 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
     transaction.delete(schema.OBJECTS, schema.OBJECTS.keys({"key": key} for key in unused))
     gone = schema.OBJECT_INSTANCES.keys({"object_key": key} for key in unused)
     transaction.delete(schema.OBJECT_INSTANCES, gone)
-    orphans = [
-        Orphan(row["id"], instance["storage_id"])
-        for row in rows
-        for instance in row["instances"]
-        if instance["storage_id"] is not None
-    ]
+    copies = transaction.read(object_queries.copies, {"keys": unused}).to_pylist()
+    transaction.delete(schema.OBJECT_COPIES, schema.OBJECT_COPIES.keys(copies))
+    ids = {row["key"]: row["id"] for row in rows}
+    held = [*(instance for row in rows for instance in row["instances"]), *copies]
+    orphans = [Orphan(ids[one["object_key"]], one["storage_id"]) for one in held if one["storage_id"] is not None]
     inits = sorted({row["init_object_key"] for row in rows if row["init_object_key"] is not None})
     return orphans + _remove_unreferenced(transaction, inits)
 
@@ -265,6 +285,7 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
 def _unused(transaction: Transaction, keys: list[int]) -> list[int]:
     if not keys:
         return []
-    used = transaction.read(queries.object_keys, {"keys": keys})["object_key"].to_pylist()
-    needed = transaction.read(object_queries.needing_init, {"keys": keys})["init_object_key"].to_pylist()
+    wanted = {"keys": pa.table({"key": pa.array(keys, pa.int64())})}
+    used = transaction.read(queries.object_keys, wanted)["object_key"].to_pylist()
+    needed = transaction.read(object_queries.needing_init, wanted)["init_object_key"].to_pylist()
     return sorted(set(keys).difference(used, needed))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import time_ns
 from typing import Any
 
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
-from tams_data.media import MediaStore
+from tams_data.media import MediaStore, remote
 from tams_data.queries import service as service_queries
-from tams_data.store import flows, objects, profiles, segments, service, sources, webhooks
+from tams_data.store import deletions, flows, instances, objects, profiles, service, sources, webhooks
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
-from tams_data.store.flows import ChangeFlow, DeleteFlow, FlowDeleter, PutFlow
+from tams_data.store.copies import Copier
+from tams_data.store.deletions import Deleted, Deleter, Deletion
+from tams_data.store.discards import Orphan, Sweeper
+from tams_data.store.flows import ChangeFlow, PutFlow
+from tams_data.store.instances import AddUrl, InstanceRemover, RemoveInstance, RequestCopy, UrlAdder
+from tams_data.store.jobs import Job, Jobs
 from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
@@ -24,7 +31,7 @@ from tams_data.store.objects import (
 )
 from tams_data.store.profiles import CreateProfile
 from tams_data.store.registration import CreateObject, ObjectCreator
-from tams_data.store.segments import AddSegments, DeleteSegments, Orphan, SegmentAdder
+from tams_data.store.segments import AddSegments, SegmentAdder
 from tams_data.store.service import DescribeService
 from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
@@ -39,29 +46,70 @@ _WRITER_ANSWERS_WITHIN_S = 5
 
 
 class Store:
-    """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads."""
+    """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads.
 
-    def __init__(self, database: Database, media: Mapping[str, MediaStore], *, group_commit: int = 64) -> None:
-        """`media` are the media stores by the id of their storage backend; tables are created where missing."""
+    `jobs` is what goes on in the background: long deletions, copies of objects, and the bytes of what was deleted.
+    Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does what there is to do.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        media: Mapping[str, MediaStore],
+        *,
+        group_commit: int = 64,
+        delete_at_once: int = 1000,
+        copy_max: int = 5 * 2**30,
+    ) -> None:
+        """`media` are the media stores by the id of their storage backend; tables are created where missing.
+
+        `delete_at_once` is how many segments are deleted in one transaction, and `copy_max` the size in bytes of the
+        largest object that is copied from a URL outside.
+        """
         database.create_tables()
         self.database = database
         self.media = media
         allocations = Allocations(_REMEMBERED if database.sole_writer else 0)
         self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget)
         new_key = KeySequence.of(database)
-        labels = {one.backend.label for one in media.values() if one.backend.label is not None}
+        by_id = {storage_id: one.backend.label for storage_id, one in media.items()}
+        labels = {label for label in by_id.values() if label is not None}
         self._allocate = each(Allocator(new_key, allocations))
         self._add_segments = SegmentAdder(new_key, labels, allocations)
-        self._put_flow, self._delete_flow = each(flows.put), each(FlowDeleter(allocations))
         self._create_object = each(ObjectCreator(new_key, labels))
         self._create_flow, self._change_flow = each(flows.create), each(flows.change)
         self._create_source, self._change_source = each(sources.create), each(sources.change)
-        self._delete_segments = each(segments.delete)
         self._record_upload = each(UploadRecorder(allocations))
         self._describe_service = each(service.describe)
         self._create_profile = each(profiles.create)
         self._create_webhook, self._change_webhook = each(webhooks.create), each(webhooks.change)
         self._delete_webhook = each(webhooks.delete)
+        self._put_flow, self._delete = each(flows.put), each(Deleter(delete_at_once, allocations))
+        self._add_url, self._request_copy = each(UrlAdder(labels)), each(instances.request_copy)
+        self._remove_instance = each(InstanceRemover(by_id))
+        self._closing = threading.Event()
+        self._sweeper = Sweeper(database, media, self._writer)
+        self.jobs = self._jobs(delete_at_once, copy_max, allocations)
+
+    def _jobs(self, delete_at_once: int, copy_max: int, allocations: Allocations) -> Jobs:
+        self._sweeping = Job("sweeping", self._sweeper.step)
+        worker = deletions.Worker(
+            self.database,
+            self._writer,
+            most=delete_at_once,
+            allocations=allocations,
+            discarded=self._sweeping.wake,
+        )
+        copier = Copier(
+            self.database,
+            self.media,
+            self._writer,
+            fetch=partial(remote.fetch, most_bytes=copy_max),
+            lock=self._sweeper.lock,
+            closing=self._closing,
+        )
+        self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
+        return Jobs(self._deleting, self._copying, self._sweeping)
 
     def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
         """Create a source that has no flows yet. See `sources.create`."""
@@ -89,9 +137,15 @@ class Store:
         """Set some properties and some tags of a flow; None unsets. See `flows.change`."""
         self._writer.submit(self._change_flow, ChangeFlow(flow_id, properties, tags, principal, time_ns()))
 
-    def delete_flow(self, flow_id: str) -> None:
-        """Delete a flow, its segments, and the objects nothing else refers to. See `flows.FlowDeleter`."""
-        self._delete_bytes(self._writer.submit(self._delete_flow, DeleteFlow(flow_id, time_ns())))
+    def delete_flow(self, flow_id: str, *, principal: str | None = None) -> Mapping[str, Any] | None:
+        """Delete a flow, its segments, and the objects nothing else refers to. See `deletions.Deleter`.
+
+        None when it is done, or the row of the deletion request that does it.
+        """
+        eternity = TimeRange.eternity()
+        return self.delete(
+            Deletion(flow_id=flow_id, timerange=eternity, delete_flow=True, principal=principal, now_ns=time_ns())
+        )
 
     def allocate(
         self,
@@ -153,10 +207,55 @@ class Store:
         """Register segments; for each None, or the error for which it was left out. See `segments.SegmentAdder`."""
         return self._writer.submit(self._add_segments, AddSegments(flow_id, new, time_ns()))
 
-    def delete_segments(self, flow_id: str, timerange: TimeRange, *, object_id: str | None = None) -> None:
-        """Delete segments wholly inside a time range, and objects nothing else refers to. See `segments.delete`."""
-        request = DeleteSegments(flow_id, timerange, object_id, time_ns())
-        self._delete_bytes(self._writer.submit(self._delete_segments, request))
+    def delete_segments(
+        self,
+        flow_id: str,
+        timerange: TimeRange,
+        *,
+        object_id: str | None = None,
+        timerange_text: str | None = None,
+        principal: str | None = None,
+    ) -> Mapping[str, Any] | None:
+        """Delete segments wholly inside a time range, and objects nothing else refers to. See `deletions.Deleter`.
+
+        None when it is done, or the row of the deletion request that does it. `timerange_text` is the client's own.
+        """
+        return self.delete(
+            Deletion(
+                flow_id=flow_id,
+                timerange=timerange,
+                timerange_text=timerange_text,
+                object_id=object_id,
+                principal=principal,
+                now_ns=time_ns(),
+            )
+        )
+
+    def delete(self, deletion: Deletion) -> Mapping[str, Any] | None:
+        """Carry out a deletion, or the row of the deletion request that does it. See `deletions.Deleter`."""
+        deleted: Deleted = self._writer.submit(self._delete, deletion)
+        self._delete_bytes(deleted.orphans)
+        if deleted.request is not None:
+            self._deleting.wake()
+        return deleted.request
+
+    def add_url(self, object_id: str, url: str, label: str) -> None:
+        """Add an uncontrolled instance of an object. See `instances.UrlAdder`."""
+        self._writer.submit(self._add_url, AddUrl(object_id, url, label, time_ns()))
+
+    def copy_object(self, object_id: str, storage_id: str) -> None:
+        """Have an object copied to a further storage backend. See `instances.request_copy`.
+
+        :raise UnknownStorageBackend: there is no such backend.
+        """
+        self.backend(storage_id)
+        self._writer.submit(self._request_copy, RequestCopy(object_id, storage_id, time_ns()))
+        self._copying.wake()
+
+    def remove_instance(self, object_id: str, *, storage_id: str | None = None, label: str | None = None) -> None:
+        """Remove an instance of an object, by its backend or its label. See `instances.InstanceRemover`."""
+        request = RemoveInstance(object_id, storage_id, label, time_ns())
+        self._delete_bytes(self._writer.submit(self._remove_instance, request))
 
     def describe_service(self, properties: Mapping[str, str]) -> None:
         """Set the name or the description of the service. See `service.describe`."""
@@ -198,14 +297,16 @@ class Store:
         return {name: _failure(check) for name, check in checks.items()}
 
     def close(self) -> None:
-        """Commit what is queued and release the database."""
+        """End the jobs, commit what is queued, and release the database."""
+        self._closing.set()
+        self.jobs.close()
         self._writer.close()
         self.database.close()
 
     def _delete_bytes(self, orphans: Sequence[Orphan]) -> None:
-        # After the commit: bytes without a row are waste that a sweep can find, a row without bytes is a lie.
-        for storage_id in {orphan.storage_id for orphan in orphans}:
-            self.media[storage_id].delete([o.object_id for o in orphans if o.storage_id == storage_id])
+        # After the commit, which has noted them: what is not deleted here, a crash in between or not, the job deletes.
+        if orphans and not self._sweeper.sweep(orphans):
+            self._sweeping.wake()
 
 
 def _failure(check: Callable[[], object]) -> TamsDataError | None:

@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import InvalidInput, SegmentOverlap
@@ -110,10 +112,25 @@ def write(transaction: Transaction, timelines: Iterable[Timeline], now_ns: int) 
     transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(rows))
 
 
-def recount(transaction: Transaction, flow_id: str, now_ns: int) -> None:
-    """Write a flow's row anew from its segments, after some were deleted."""
-    totals = transaction.read(queries.timeline, {"flow_id": flow_id}).to_pylist()[0]
-    row = {"flow_id": flow_id, **totals, "segments_updated_ns": now_ns}
+def subtract(
+    transaction: Transaction, flow: Mapping[str, Any], removed: pa.Table, sizes: Mapping[int, int | None], now_ns: int
+) -> None:
+    """Write the row of a flow after some of its segments were deleted.
+
+    `flow` has what they added up to before, `removed` the segments that are gone (`start_ns`, `end_ns`,
+    `object_key`), and `sizes` the bytes of their objects. What is left is not summed up again: a long flow loses
+    its segments in many batches.
+    """
+    rows = removed.select(["start_ns", "end_ns", "object_key"]).to_pylist()
+    bounds = transaction.read(queries.bounds, {"flow_id": flow["id"]}).to_pylist()[0]
+    row = {
+        "flow_id": flow["id"],
+        **bounds,
+        "segment_count": flow["segment_count"] - len(rows),
+        "covered_ns": flow["covered_ns"] - sum(one["end_ns"] - one["start_ns"] for one in rows),
+        "size_bytes": flow["size_bytes"] - sum(sizes[one["object_key"]] or 0 for one in rows),
+        "segments_updated_ns": now_ns,
+    }
     transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows([row]))
 
 

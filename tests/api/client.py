@@ -21,14 +21,18 @@ from tests.api import specification
 from tests.api.builders import Json
 
 BESIDE_THE_SPECIFICATION = re.compile(
-    r"/media/|/flows/[^/]+/hls\.m3u8$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$"
+    r"/media[^/]*/|/flows/[^/]+/hls\.m3u8$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$|/deletion-requests"
 )
 """Paths that the service has and TAMS does not."""
 
 EXTENSIONS = {("POST", "/sources"), ("POST", "/flows"), ("POST", "/objects")}
 """Operations that the service has on paths of TAMS, or beside them, and TAMS does not."""
 
-UNNAMED = {(method, path) for method in ("GET", "HEAD") for path in ("/service/storage-backends", "/service/webhooks")}
+UNNAMED = {
+    (method, path)
+    for method in ("GET", "HEAD")
+    for path in ("/service/storage-backends", "/service/webhooks", "/flow-delete-requests")
+}
 """Operations for which the specification names no 400, though it gives them parameters that can be wrong."""
 
 NEXT = re.compile(r'^<(?P<url>[^>]+)>; rel="next"$')

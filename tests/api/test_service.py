@@ -22,7 +22,7 @@ def names(client: CheckedClient, query: str) -> str:
 
 
 def test_root_names_the_paths_of_the_service(client: CheckedClient) -> None:
-    assert as_list(client.get("/")) == ["service", "sources", "flows", "objects"]
+    assert as_list(client.get("/")) == ["service", "sources", "flows", "objects", "flow-delete-requests"]
 
 
 def test_service_says_what_it_is(client: CheckedClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +14,10 @@ from hypothesis import HealthCheck, settings
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Tables, Transaction
 from tams_data.errors import TamsDataError
-from tams_data.store import flows, profiles, segments, service, sources, webhooks
+from tams_data.store import discards, flows, profiles, segments, service, sources, webhooks
 from tams_data.store.allocations import Allocations
-from tams_data.store.flows import ChangeFlow, DeleteFlow, FlowDeleter, PutFlow
+from tams_data.store.discards import Orphan
+from tams_data.store.flows import ChangeFlow, DeleteFlow, PutFlow
 from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
@@ -26,7 +28,7 @@ from tams_data.store.objects import (
 )
 from tams_data.store.profiles import CreateProfile
 from tams_data.store.registration import CreateObject, ObjectCreator
-from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, Orphan, SegmentAdder
+from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, SegmentAdder
 from tams_data.store.service import DescribeService
 from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
@@ -81,7 +83,7 @@ class Commands:
         # What is remembered after each command is tested with every one that follows.
         allocations = Allocations(most=4)
         self._allocator, self._adder = Allocator(new_key, allocations), SegmentAdder(new_key, labels, allocations)
-        self._upload_recorder, self._flow_deleter = UploadRecorder(allocations), FlowDeleter(allocations)
+        self._upload_recorder = UploadRecorder(allocations)
         self._allocations = allocations
         self._creator = ObjectCreator(new_key, labels)
 
@@ -114,7 +116,7 @@ class Commands:
         self._run(self._creator, request)
 
     def delete_flow(self, flow_id: str) -> list[Orphan]:
-        return self._run(self._flow_deleter, DeleteFlow(flow_id, self._tick()))
+        return self._run(partial(flows.delete, allocations=self._allocations), DeleteFlow(flow_id, self._tick()))
 
     def describe_service(self, **properties: str) -> None:
         self._run(service.describe, DescribeService(properties, self._tick()))
@@ -130,6 +132,10 @@ class Commands:
 
     def delete_webhook(self, webhook_id: str) -> None:
         self._run(webhooks.delete, webhook_id)
+
+    def forget(self, *gone: Orphan) -> None:
+        """The bytes of these are deleted."""
+        self._run(discards.forget, gone)
 
     def allocate(
         self, flow_id: str, *object_ids: str, count: int = 1, content_type: str | None = None

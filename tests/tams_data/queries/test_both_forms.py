@@ -10,15 +10,28 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
-from tams_data.queries import flows, objects, segments, sources
+from tams_data import schema
+from tams_data.queries import deletions, flows, objects, segments, sources
 from tams_data.schema import id_hash, tag_term
 from tams_data.timerange import MAX_NS
-from tests.tams_data.builders import AUDIO, MULTI, VIDEO, Commands, flow, fragmented_flow, segment, uncontrolled
+from tests.tams_data.builders import (
+    AUDIO,
+    BACKEND,
+    MULTI,
+    VIDEO,
+    Commands,
+    flow,
+    fragmented_flow,
+    insert,
+    segment,
+    uncontrolled,
+)
 
 A, B, C, M = "flow-a", "flow-b", "flow-c", "flow-m"
 OF_A = {"flow_id": A}
 WINDOW = {**OF_A, "start_ns": 5, "end_ns": 35}
 HASHES = pa.table({"id_hash": pa.array([id_hash(one) for one in ("o1", "o2", "spare", "none")], pa.int64())})
+KEYS = pa.table({"key": pa.array(range(10), pa.int64())})
 NEWS, LIVE, SITE = tag_term("genre", "news"), tag_term("genre", "live"), tag_term("site")
 COLUMNS = {
     "source_id": "source-a",
@@ -41,7 +54,10 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (segments.covered_by, {**WINDOW, "object_key": 2}, {}),
     (segments.timeline, OF_A, {}),
     (segments.timeline, {"flow_id": M}, {}),
-    (segments.object_keys, {"keys": [1, 2, 3, 99]}, {}),
+    (segments.covered_by, WINDOW, {"limit": 2}),
+    (segments.counted, WINDOW, {"most": 2}),
+    (segments.bounds, OF_A, {}),
+    (segments.object_keys, {"keys": KEYS}, {}),
     *((flows.page, {}, {"limit": 9, "sort_by": by, "reverse": back}) for by in flows.ORDERS for back in (False, True)),
     (flows.page, {"after": (1, "", "")}, {"limit": 9, "sort_by": "label"}),
     (flows.page, {"after": (2**62, "x")}, {"limit": 2}),
@@ -76,15 +92,31 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (objects.allocated, {"hashes": HASHES}, {}),
     (objects.allocated, {"hashes": [id_hash("o1"), id_hash("spare")]}, {}),
     (objects.allocated_for, OF_A, {}),
-    (objects.needing_init, {"keys": list(range(10))}, {}),
+    (objects.needing_init, {"keys": KEYS}, {}),
+    (objects.copies, {"keys": [1, 2]}, {}),
+    (objects.copies_due, {"now_ns": 2**62}, {"limit": 9}),
+    (objects.sizes, {"keys": [1, 2]}, {}),
     *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
     (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
     (objects.last_key, {}, {}),
+    *(
+        (deletions.page, {}, {"limit": 9, "sort_by": by, "reverse": back})
+        for by in deletions.ORDERS
+        for back in (False, True)
+    ),
+    (deletions.page, {"after": (0, 2**62, "x")}, {"limit": 9, "sort_by": "expiry"}),
+    (deletions.by_id, {"request_id": "waiting"}, {}),
+    (deletions.unfinished, {}, {}),
+    (deletions.unfinished, OF_A, {}),
+    (deletions.expired, {"now_ns": 9}, {"limit": 9}),
+    (deletions.discarded, {"storage_id": BACKEND}, {"limit": 9}),
+    (deletions.discarded_of, {"object_ids": ["gone", "none"]}, {}),
 ]
 
 
 IN_ORDER = {
-    *(segments.page, flows.page, sources.page, objects.referring_flows),
+    *(segments.page, flows.page, sources.page, objects.referring_flows, objects.copies_due),
+    *(deletions.page, deletions.unfinished, deletions.discarded),
     *(flows.members, flows.collecting, sources.members, sources.collecting),
 }
 
@@ -109,6 +141,13 @@ def filled(database):
         *commands.add(C, segment("o3", 0, 10, init_object_id="init")),
     ]
     assert added == [None] * 6
+    of_request = {"flow_id": A, "start_ns": 0, "end_ns": 9, "delete_flow": False, "created_ns": 1, "updated_ns": 1}
+    of_copy = {"object_key": 1, "storage_id": BACKEND, "attempts": 0, "next_ns": 1, "created_ns": 1}
+    with database.transaction() as transaction:
+        insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "waiting", "status": "created"})
+        insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "ended", "status": "done", "expiry_ns": 9})
+        insert(transaction, schema.OBJECT_COPIES, of_copy)
+        insert(transaction, schema.DISCARDED_BYTES, {"object_id": "gone", "storage_id": BACKEND, "created_ns": 1})
     return database
 
 
@@ -137,7 +176,7 @@ def test_every_query_is_among_the_cases():
     """A query is a public function of one of the modules whose first parameter is `tables`."""
     there = {
         function
-        for module in (segments, flows, sources, objects)
+        for module in (segments, flows, sources, objects, deletions)
         for function in vars(module).values()
         if callable(function) and getattr(function, "__module__", None) == module.__name__
         if not function.__name__.startswith("_") and function.__code__.co_varnames[:1] == ("tables",)

@@ -97,9 +97,14 @@ def test_allocations_are_found_by_hash_and_by_flow(database):
     assert sorted(database.read(objects.allocated_for, {"flow_id": "f"})["object_key"].to_pylist()) == [1, 2]
 
 
+def keys(*given: int) -> pa.Table:
+    """Keys as a table to join."""
+    return pa.table({"key": pa.array(given, pa.int64())})
+
+
 def test_initialisation_objects_that_are_needed_are_told_from_those_that_are_not(filled):
-    assert filled.read(objects.needing_init, {"keys": [1, 4, 5]})["init_object_key"].to_pylist() == [4]
-    assert filled.read(objects.needing_init, {"keys": [1, 5]})["init_object_key"].to_pylist() == []
+    assert filled.read(objects.needing_init, {"keys": keys(1, 4, 5)})["init_object_key"].to_pylist() == [4]
+    assert filled.read(objects.needing_init, {"keys": keys(1, 5)})["init_object_key"].to_pylist() == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -197,5 +198,7 @@ def test_keys_that_segments_refer_to_are_told_from_those_they_do_not(database):
     with database.transaction() as transaction:
         rows = [segment_row(flow_id, 0, 10, object_key=key) for flow_id, key in [("f", 1), ("g", 1), ("h", 2)]]
         insert(transaction, SEGMENTS, *rows)
-    found = database.read(segments.object_keys, {"keys": [1, 2, 3]})["object_key"].to_pylist()
+    found = database.read(segments.object_keys, {"keys": pa.table({"key": pa.array([1, 2, 3], pa.int64())})})[
+        "object_key"
+    ].to_pylist()
     assert sorted(found) == [1, 2]

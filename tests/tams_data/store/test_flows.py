@@ -9,7 +9,7 @@ import pytest
 
 from tams_data import schema
 from tams_data.errors import AlreadyExists, FlowNotFound, FlowReadOnly, Forbidden, InvalidInput, VersionMismatch
-from tams_data.store.segments import Orphan
+from tams_data.store.discards import Orphan
 from tests.tams_data.builders import (
     AUDIO,
     BACKEND,
@@ -492,7 +492,9 @@ def test_deleting_the_only_flow_leaves_nothing(database, commands):
         Orphan("init", BACKEND),
         Orphan("spare", BACKEND),
     ]
-    assert everything(database) == empty
+    noted = {Orphan(row["object_id"], row["storage_id"]) for row in rows_of(database, schema.DISCARDED_BYTES)}
+    assert noted == set(orphans)
+    assert {**everything(database), "discarded_bytes": []} == empty
 
 
 def test_a_source_goes_with_its_last_flow(database, commands):

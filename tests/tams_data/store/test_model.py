@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 from tams_data import schema
 from tams_data.engines.base import Database
 from tams_data.errors import FlowNotFound, FlowReadOnly, ObjectConflict, SegmentOverlap, TamsDataError
+from tams_data.store.discards import Orphan
 from tams_data.timerange import TimeRange
-from tests.tams_data.builders import Commands, Row, clear, flow, fragmented_flow, rows_of, segment
+from tests.tams_data.builders import BACKEND, Commands, Row, clear, flow, fragmented_flow, rows_of, segment
 
 FLOWS = st.sampled_from(["f", "g", "i"])
 """i uses initialisation objects."""
@@ -45,10 +46,12 @@ class Model:
     objects: dict[str, str | None] = field(default_factory=dict)  # object: the initialisation object it needs
     inits: set[str] = field(default_factory=set)
     segments: set[Segment] = field(default_factory=set)
+    discarded: set[str] = field(default_factory=set)  # objects whose bytes are still to be deleted
 
     def free(self) -> list[str]:
         """The ids that can be allocated."""
-        return [one for one in (*MEDIA, *INITIALISATION) if one not in {*self.allocated, *self.objects, *self.inits}]
+        taken = {*self.allocated, *self.objects, *self.inits, *self.discarded}
+        return [one for one in (*MEDIA, *INITIALISATION) if one not in taken]
 
     def usable(self) -> list[tuple[str, str, str | None]]:
         """Flows that take segments, each with an object it can use and the initialisation object to say with it."""
@@ -93,6 +96,7 @@ class Model:
         self.inits -= orphans
         for name in orphans:
             self.sizes.pop(name, None)
+        self.discarded |= orphans
         return orphans
 
 
@@ -214,7 +218,16 @@ class StoreMachine(RuleBasedStateMachine):
             del self.model.allocated[one]
             self.model.sizes.pop(one, None)
         del self.model.flows[name]
+        self.model.discarded |= released
         assert Counter(orphan.object_id for orphan in made) == Counter(orphans | released)
+
+    @precondition(lambda self: self.model.discarded)
+    @rule(data=st.data())
+    def sweep(self, data: st.DataObject) -> None:
+        """Bytes are deleted, and their ids are free again."""
+        gone = data.draw(st.sets(st.sampled_from(sorted(self.model.discarded)), min_size=1))
+        self.outcome(self.commands.forget, *(Orphan(one, BACKEND) for one in gone))
+        self.model.discarded -= gone
 
     def flow_refusal(self, name: str) -> type[TamsDataError] | None:
         if name not in self.model.flows:
@@ -235,6 +248,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert {row["id"] for row in self.rows(schema.SOURCES)} == {self.sources[name] for name in model.flows}
         placed = [(r["flow_id"], r["start_ns"], r["end_ns"], ids[r["object_key"]]) for r in self.rows(schema.SEGMENTS)]
         assert sorted(placed) == sorted(model.segments)
+        assert {row["object_id"] for row in self.rows(schema.DISCARDED_BYTES)} == model.discarded
         allocations = self.rows(schema.STORAGE_ALLOCATIONS)
         assert {row["object_id"]: row["flow_id"] for row in allocations} == model.allocated
         found = {row["id"]: row for row in self.rows(schema.OBJECTS)}

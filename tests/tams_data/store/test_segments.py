@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tams_data import schema
 from tams_data.errors import FlowNotFound, FlowReadOnly
 from tams_data.queries import segments as queries
-from tams_data.store.segments import Orphan
+from tams_data.store.discards import Orphan
 from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
 from tests.tams_data.builders import (
     BACKEND,

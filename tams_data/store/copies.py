@@ -1,0 +1,150 @@
+"""Copies of objects to further storage backends, made in the background and advertised once they are whole."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from time import time_ns
+from typing import Any, TypeAlias
+
+from tams_data.engines.base import Database, Transaction
+from tams_data.errors import ObjectNotFound, StoreUnavailable, TamsDataError, UnknownStorageBackend
+from tams_data.media import NO_CHECKSUMS, MediaStore, Stream
+from tams_data.media.remote import Incoming
+from tams_data.queries import objects as queries
+from tams_data.store import instances
+from tams_data.store.instances import Copy
+from tams_data.store.reading import objects_with_instances
+from tams_data.store.writer import Writer, each
+from tams_data.timerange import NS_PER_SECOND
+
+log = logging.getLogger(__name__)
+
+Fetch: TypeAlias = Callable[[str], AbstractContextManager[Incoming]]
+"""The bytes at a URL, as `media.remote.fetch` gives them."""
+
+MOST_ATTEMPTS = 16
+LONGEST_S = 3600
+
+
+def retry_s(attempts: int) -> int:
+    """How long to wait after so many failed attempts, in seconds: 10, 20, 40 … an hour.
+
+    >>> [retry_s(attempts) for attempts in (1, 2, 9, 15)]
+    [10, 20, 2560, 3600]
+    """
+    return int(min(10 * 2 ** (attempts - 1), LONGEST_S))
+
+
+class Copier:
+    """Makes the copies that `object_copies` lists."""
+
+    def __init__(
+        self,
+        database: Database,
+        media: Mapping[str, MediaStore],
+        writer: Writer,
+        *,
+        fetch: Fetch,
+        lock: threading.Lock,
+        closing: threading.Event,
+        clock_ns: Callable[[], int] = time_ns,
+    ) -> None:
+        """`lock` is the one under which discarded bytes are deleted; `closing` breaks off the copy under way."""
+        self._database, self._media, self._writer = database, media, writer
+        self._fetch, self._lock, self._closing, self._clock_ns = fetch, lock, closing, clock_ns
+        self._check, self._finish = each(instances.check_copy), each(self._finished)
+        self._put_off, self._give_up = each(self._failed), each(_given_up)
+
+    def step(self) -> bool:
+        """Make the copy that has waited longest of those that are due; whether there was one."""
+        due = self._database.read(queries.copies_due, {"now_ns": self._clock_ns()}, limit=1).to_pylist()
+        for row in due:
+            self._attempt(row)
+        return bool(due) and not self._closing.is_set()
+
+    def _attempt(self, row: Mapping[str, Any]) -> None:
+        found = objects_with_instances(self._database, [row["object_key"]]).get(row["object_key"])
+        copy = Copy(found["id"] if found else "", row["object_key"], row["storage_id"], row["attempts"])
+        if found is None:
+            return  # deleted since, and the copy with it
+        try:
+            self._copy(copy, found["instances"])
+        except TamsDataError as error:
+            if not self._closing.is_set():
+                self._note(copy, error)
+
+    def _note(self, copy: Copy, error: TamsDataError) -> None:
+        """Have the copy tried again, or given up."""
+        tried, last = copy.attempts + 1, copy.attempts + 1 >= MOST_ATTEMPTS
+        what = "is given up" if last else f"is tried again in {retry_s(tried)} s"
+        log.warning("copy %s of object %r to %s %s: %s", tried, copy.object_id, copy.storage_id, what, error)
+        if last:
+            self._writer.submit(self._give_up, copy)
+        else:
+            self._writer.submit(self._put_off, (copy, str(error)))
+
+    def _copy(self, copy: Copy, there: Sequence[Mapping[str, Any]]) -> None:
+        target = self._media.get(copy.storage_id)
+        if target is None:
+            raise UnknownStorageBackend(f"no storage backend {copy.storage_id}", value=copy.storage_id)
+        with ExitStack() as held, self._source(copy.object_id, there) as incoming:
+
+            def confirm() -> None:
+                # From here until the rows agree with the bytes, nothing is swept: should the object be deleted
+                # meanwhile, the note of that is still there when these bytes are.
+                held.enter_context(self._lock)
+                self._writer.submit(self._check, copy)
+
+            target.write(
+                copy.object_id,
+                _UntilClosing(incoming.stream, self._closing),
+                length=incoming.length,
+                content_type=incoming.content_type,
+                checksums=incoming.checksums,
+                confirm=confirm,
+            )
+            self._writer.submit(self._finish, copy)
+
+    @contextmanager
+    def _source(self, object_id: str, there: Sequence[Mapping[str, Any]]) -> Iterator[Incoming]:
+        """The bytes of an object, from a backend of the service where there is one that has them."""
+        for row in there:
+            media = self._media.get(row["storage_id"])
+            if media is not None and media.stat(object_id) is not None:
+                with media.open(object_id) as opened:
+                    stat = opened.stat
+                    checksums = NO_CHECKSUMS if stat.sha256 is None else {"sha256": stat.sha256}
+                    yield Incoming(stat.size_bytes, stat.content_type, opened.file, checksums)
+                    return
+        url = next((row["url"] for row in there if row["url"] is not None), None)
+        if url is None:
+            raise ObjectNotFound(f"no bytes are stored for object {object_id!r}")
+        with self._fetch(url) as incoming:
+            yield incoming
+
+    def _finished(self, transaction: Transaction, copy: Copy) -> None:
+        instances.finish_copy(transaction, copy, self._clock_ns())
+
+    def _failed(self, transaction: Transaction, failed: tuple[Copy, str]) -> None:
+        copy, error = failed
+        next_ns = self._clock_ns() + retry_s(copy.attempts + 1) * NS_PER_SECOND
+        instances.put_off(transaction, copy, error=error, next_ns=next_ns)
+
+
+def _given_up(transaction: Transaction, copy: Copy) -> None:
+    instances.end_copies(transaction, [copy])
+
+
+class _UntilClosing:
+    """A stream that breaks off when the store closes."""
+
+    def __init__(self, stream: Stream, closing: threading.Event) -> None:
+        self._stream, self._closing = stream, closing
+
+    def read(self, size: int, /) -> bytes:
+        if self._closing.is_set():
+            raise StoreUnavailable("the store is closing")
+        return self._stream.read(size)
