@@ -1,0 +1,78 @@
+"""A table as DuckDB sees it: a pyarrow dataset whose scans are a source's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from tams_data.scan.decoder import decode
+from tams_data.scan.predicate import Predicate, kept, never
+
+Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
+Scan: TypeAlias = Callable[[Sequence[str], Predicate], pa.RecordBatchReader]
+"""Scans one table for columns and a predicate, giving at least the rows that satisfy it."""
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """What DuckDB asks of a scanner: a reader."""
+
+    schema: pa.Schema
+    batches: Batches
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """The rows, as they come."""
+        return pa.RecordBatchReader.from_batches(self.schema, self.batches)
+
+
+class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
+    """A table during one query. DuckDB asks for a scanner for every occurrence of it, from a thread of its own.
+
+    `scan` belongs to the transaction of the query. `error` is the first error of a scan: DuckDB keeps but the text.
+    The base class is not initialised, for there is nothing in Arrow behind it; DuckDB asks for the schema and
+    scanners only.
+    """
+
+    def __init__(self, schema: pa.Schema, scan: Scan) -> None:
+        self.error: Exception | None = None
+        self._schema = schema
+        self._scan = scan
+        self._begun: list[Batches] = []
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the table."""
+        return self._schema
+
+    def scanner(self, columns: Sequence[str], filter: pc.Expression | None = None) -> Scanner:  # noqa: A002
+        """The rows that satisfy the filter: exactly, for DuckDB does not apply again what it pushed down."""
+        try:
+            predicate = decode(filter) if filter is not None else ()
+            schema = pa.schema([self._schema.field(name) for name in columns])
+            reader = None if never(predicate) else self._scan(columns, predicate)
+        except Exception as error:
+            self.error = self.error or error
+            raise
+        batches = self._rows(reader, schema, predicate)
+        self._begun.append(batches)
+        return Scanner(schema, batches)
+
+    def close(self) -> None:
+        """End the scans that were not read to their end."""
+        for batches in self._begun:
+            batches.close()
+
+    def _rows(self, reader: pa.RecordBatchReader | None, schema: pa.Schema, predicate: Predicate) -> Batches:
+        try:
+            for batch in reader or ():
+                rows = kept(batch, predicate)
+                if rows.num_rows:
+                    yield pa.RecordBatch.from_arrays(rows.columns, schema=schema)
+        except Exception as error:
+            self.error = self.error or error
+            raise
