@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
+from threading import Lock
 from typing import Any, NoReturn
 
 import duckdb
@@ -54,6 +55,9 @@ class _Engine(ibis_duckdb.Backend):  # type: ignore[misc]
         for memtable in self._verify_in_memory_tables_are_unique(expr):
             self._register_in_memory_table(memtable)
 
+    def _register_udfs(self, expr: ir.Expr) -> None:
+        """Nothing: see `Backend`."""
+
     def _to_duckdb_relation(self, expr: ir.Expr, **options: Any) -> duckdb.DuckDBPyConnection:
         """The result, of which a relation, as Ibis makes one, would have the query planned once more."""
         self._run_pre_execute_hooks(expr)
@@ -71,6 +75,8 @@ class Backend(SQLBackend):  # type: ignore[misc]
         """Read the tables of `source`."""
         self.source = source
         self._schemas: dict[str, pa.Schema] = {}
+        self._functions: set[type[ops.ScalarUDF]] = set()
+        self._registering = Lock()
         self._duckdb = duckdb.connect()
         # a cursor takes over what is set for all, as ibis.duckdb sets it for its one connection
         self._duckdb.execute("SET GLOBAL timezone = 'UTC'")
@@ -121,16 +127,20 @@ class Backend(SQLBackend):  # type: ignore[misc]
         The transaction ends when the reader is at its end, fails, or is let go of. pyarrow's `close()` tells a
         reader over Python batches nothing, so what is not read to its end is better deleted.
         """
-        batches = self._batches(expr, chunk_size, options)
+        schema = expr.as_table().schema().to_pyarrow()
+        batches = self._batches(expr, schema, chunk_size, options)
         next(batches)
-        return pa.RecordBatchReader.from_batches(expr.as_table().schema().to_pyarrow(), batches)
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
-    def _batches(self, expr: ir.Expr, chunk_size: int, options: Mapping[str, Any]) -> Iterator[pa.RecordBatch | None]:
+    def _batches(
+        self, expr: ir.Expr, schema: pa.Schema, chunk_size: int, options: Mapping[str, Any]
+    ) -> Iterator[pa.RecordBatch | None]:
         """None, then the batches: a generator that has begun leaves its blocks whenever and however it ends."""
         with self._engine(expr) as engine:
-            reader = engine.to_pyarrow_batches(expr, chunk_size=chunk_size, **options)
+            reader = engine._to_duckdb_relation(expr, **options).fetch_record_batch(chunk_size)
             yield None
-            yield from reader
+            for batch in reader:
+                yield batch.cast(schema)  # to DuckDB every column may hold nulls
 
     def to_parquet(self, expr: ir.Table, /, path: Any, **options: Any) -> None:
         """Write the result to a Parquet file."""
@@ -188,6 +198,7 @@ class Backend(SQLBackend):  # type: ignore[misc]
 
     @contextmanager
     def _engine(self, expr: ir.Expr, snapshot: Snapshot | None = None) -> Iterator[_Engine]:
+        self._register_udfs(expr)
         with self.session(self._tables(expr), snapshot) as cursor:
             yield _Engine(cursor)
 
@@ -206,15 +217,24 @@ class Backend(SQLBackend):  # type: ignore[misc]
         with self.session(self._named(query)) as cursor:
             return _Engine(cursor)._get_schema_using_query(query)
 
+    def _register_udfs(self, expr: ir.Expr) -> None:
+        """Register each function once, as cursors share them, on the connection that lasts and keeps it alive."""
+        with self._registering:
+            for function in expr.op().find(ops.ScalarUDF):
+                kind = type(function)
+                if kind not in self._functions:
+                    engine = _Engine(self._duckdb)
+                    register = getattr(engine, f"_register_{kind.__input_type__.name.lower()}_udf")(function)
+                    if register is not None:
+                        register(self._duckdb)
+                    self._functions.add(kind)
+
     # ------------------------------------------------------------------ what Ibis asks for, and is not done here
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         """Nothing: see `_Engine`."""
 
     def _finalize_memtable(self, name: str) -> None:
-        """Nothing: see `_Engine`."""
-
-    def _register_udfs(self, expr: ir.Expr) -> None:
         """Nothing: see `_Engine`."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:

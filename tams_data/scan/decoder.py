@@ -119,7 +119,7 @@ def _called(name: str, arguments: list[_Part]) -> _Part:
 
 def _joined(name: str, left: _Part, right: _Part) -> _Junction:
     junction = left if isinstance(left, _Junction) and left.name == name else _Junction(name, [left])
-    junction.operands.append(right)
+    junction.operands += right.operands if isinstance(right, _Junction) and right.name == name else [right]
     return junction
 
 

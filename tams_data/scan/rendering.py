@@ -15,6 +15,7 @@ from math import ceil
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.types as pt
@@ -145,7 +146,10 @@ def _one_of(column: ir.Column, values: pa.Array) -> ir.BooleanColumn:
         covered = {value for first, last in ranges for value in range(first, last + 1)}
         singles = [value for value in singles if value not in covered]
     parts = [column.between(first, last) for first, last in ranges]
-    return reduce(operator.or_, [*parts, column.isin(singles)] if singles else parts)
+    if singles:
+        kind = column.type()  # said, for Ibis would not take a large unsigned integer for one
+        parts.append(ops.InValues(column, tuple(ops.Literal(value, kind) for value in singles)).to_expr())
+    return reduce(operator.or_, parts)
 
 
 def _runs(values: list[int]) -> list[tuple[int, int]]:

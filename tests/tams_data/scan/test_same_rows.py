@@ -1,4 +1,5 @@
 """Whatever Ibis asks, a source that is scanned gives the rows that the same tables give inside DuckDB."""
+# ruff: noqa: ARG005  # every expression is given the three tables
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
-from functools import reduce
+from functools import cache, reduce
 from operator import and_, or_
 from typing import Any
 
@@ -96,7 +97,7 @@ EXPRESSIONS: dict[str, Callable[[ir.Table, ir.Table, ir.Table], ir.Table]] = {
     "in with null": lambda t, u, e: t.filter(_.size.isin([0, None])),
     "not in": lambda t, u, e: t.filter(_.flow.notin(["flow-1", "flow-5"])),
     "in nothing": lambda t, u, e: t.filter(_.flow.isin([])),
-    "in 5,000 numbers": lambda t, u, e: t.filter(_.key.isin(list(range(100, 5100)))),
+    "in 5,000 numbers": lambda t, u, e: t.filter(_.key.isin(list(range(0, 10_000, 2)))),
     "in 5,000 texts": lambda t, u, e: t.filter(_.flow.isin([f"flow-{i}" for i in range(4, 5004)])),
     "or on one column": lambda t, u, e: t.filter((_.start < 100) | (_.start > 9900) | (_.start == 5000)),
     "or of ranges": lambda t, u, e: t.filter(_.start.between(1, 100) | _.start.between(9000, 9100)),
@@ -167,6 +168,12 @@ def duckdb() -> ibis.BaseBackend:
     return connection
 
 
+@pytest.fixture(scope="module")
+def expected(duckdb: ibis.BaseBackend) -> Callable[[str], pa.Table]:
+    """The result that DuckDB has for the expression of a name."""
+    return cache(lambda name: result_of(name, duckdb))
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["filtering", "lax"])
 def scan(request: pytest.FixtureRequest) -> Backend:
     """The tables of a source that filters, and of one that ignores every predicate."""
@@ -178,28 +185,28 @@ def rows(table: pa.Table) -> Counter[str]:
     return Counter(map(str, table.to_pylist()))
 
 
-def result_of(build: Callable[..., ir.Table], connection: Any) -> pa.Table:
-    t, u, e = (connection.table(name) for name in ("things", "others", "nothing"))
-    return connection.to_pyarrow(build(t, u, e))
+def result_of(name: str, connection: Any) -> pa.Table:
+    """What a connection has for the expression of a name."""
+    t, u, e = (connection.table(table) for table in TABLES)
+    return connection.to_pyarrow(EXPRESSIONS[name](t, u, e))
 
 
-@pytest.mark.parametrize("build", EXPRESSIONS.values(), ids=EXPRESSIONS.keys())
-def test_a_scanned_source_gives_the_rows_that_duckdb_gives(build, scan, duckdb):
-    found, expected = result_of(build, scan), result_of(build, duckdb)
-    assert found.schema == expected.schema
-    assert rows(found) == rows(expected)
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_a_scanned_source_gives_the_rows_that_duckdb_gives(name, scan, expected):
+    found = result_of(name, scan)
+    assert found.schema == expected(name).schema
+    assert rows(found) == rows(expected(name))
 
 
 @pytest.mark.parametrize("name", ["limit in order", "float ordered", "keyset tuple"])
-def test_a_scanned_source_gives_rows_in_order(name, scan, duckdb):
-    found, expected = result_of(EXPRESSIONS[name], scan), result_of(EXPRESSIONS[name], duckdb)
-    assert list(map(str, found.to_pylist())) == list(map(str, expected.to_pylist()))
+def test_a_scanned_source_gives_rows_in_order(name, scan, expected):
+    assert list(map(str, result_of(name, scan).to_pylist())) == list(map(str, expected(name).to_pylist()))
 
 
-def test_most_expressions_are_not_about_nothing(duckdb):
+def test_most_expressions_are_not_about_nothing(expected):
     """An expression without rows would agree with anything."""
-    empty = [name for name, build in EXPRESSIONS.items() if not result_of(build, duckdb).num_rows]
-    assert set(empty) == {
-        *("cast", "null compared", "in nothing"),
+    empty = {name for name in EXPRESSIONS if not expected(name).num_rows}
+    assert empty == {
+        *("cast", "in nothing"),
         *("empty", "empty filtered", "empty joined", "empty counted by group"),
     }
