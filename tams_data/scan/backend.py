@@ -2,6 +2,9 @@
 
 A private DuckDB, in memory, plans each query and pushes columns and filters down to the scans; what the source
 cannot do, DuckDB does with the rows that stream out of it. So whatever Ibis can say to DuckDB, it can say here.
+
+Two things are DuckDB's way with Arrow, and cannot be seen from a scan: `count()` of a whole table reads its first
+column, and a float column compared by `<= NaN`, which every number satisfies, keeps nulls as well.
 """
 
 from __future__ import annotations
@@ -136,8 +139,10 @@ class Backend(SQLBackend):  # type: ignore[misc]
         self, expr: ir.Expr, schema: pa.Schema, chunk_size: int, options: Mapping[str, Any]
     ) -> Iterator[pa.RecordBatch | None]:
         """None, then the batches: a generator that has begun leaves its blocks whenever and however it ends."""
-        with self._engine(expr) as engine:
-            reader = engine._to_duckdb_relation(expr, **options).fetch_record_batch(chunk_size)
+        with (
+            self._engine(expr) as engine,
+            engine._to_duckdb_relation(expr, **options).fetch_record_batch(chunk_size) as reader,
+        ):
             yield None
             for batch in reader:
                 yield batch.cast(schema)  # to DuckDB every column may hold nulls

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -13,9 +14,25 @@ import pyarrow.dataset as ds
 from tams_data.scan.decoder import decode
 from tams_data.scan.predicate import Predicate, kept, never
 
-Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
 Scan: TypeAlias = Callable[[Sequence[str], Predicate], pa.RecordBatchReader]
 """Scans one table for columns and a predicate, giving at least the rows that satisfy it."""
+
+
+class Stream(Iterator[pa.RecordBatch]):
+    """The batches of one scan. It may be closed while a thread of DuckDB waits for the next: that is waited for."""
+
+    def __init__(self, batches: Generator[pa.RecordBatch, None, None]) -> None:
+        self._batches = batches
+        self._lock = Lock()
+
+    def __next__(self) -> pa.RecordBatch:
+        with self._lock:
+            return next(self._batches)
+
+    def close(self) -> None:
+        """End the scan, if it has not come to its end."""
+        with self._lock:
+            self._batches.close()
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,7 @@ class Scanner:
     """What DuckDB asks of a scanner: a reader."""
 
     schema: pa.Schema
-    batches: Batches
+    batches: Stream
 
     def to_reader(self) -> pa.RecordBatchReader:
         """The rows, as they come."""
@@ -42,7 +59,7 @@ class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         self.error: Exception | None = None
         self._schema = schema
         self._scan = scan
-        self._begun: list[Batches] = []
+        self._begun: list[Stream] = []
 
     @property
     def schema(self) -> pa.Schema:
@@ -58,7 +75,7 @@ class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         except Exception as error:
             self.error = self.error or error
             raise
-        batches = self._rows(reader, schema, predicate)
+        batches = Stream(self._rows(reader, schema, predicate))
         self._begun.append(batches)
         return Scanner(schema, batches)
 
@@ -67,7 +84,9 @@ class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         for batches in self._begun:
             batches.close()
 
-    def _rows(self, reader: pa.RecordBatchReader | None, schema: pa.Schema, predicate: Predicate) -> Batches:
+    def _rows(
+        self, reader: pa.RecordBatchReader | None, schema: pa.Schema, predicate: Predicate
+    ) -> Generator[pa.RecordBatch, None, None]:
         try:
             for batch in reader or ():
                 rows = kept(batch, predicate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import sleep
 
 import pyarrow as pa
 
@@ -28,6 +29,7 @@ class MemorySource:
     lax: bool = False
     failing: Exception | None = None
     rows_per_batch: int = 2
+    seconds_per_batch: float = 0
     asked: list[Asked] = field(default_factory=list)
     open: int = 0
     transactions: int = 0
@@ -61,6 +63,7 @@ class MemorySource:
         for batch in table.to_batches(max_chunksize=self.rows_per_batch):
             assert self.open, "read after its transaction"
             self.batches += 1
+            sleep(self.seconds_per_batch)
             yield kept(batch, predicate)
             if self.failing is not None:
                 raise self.failing

@@ -174,6 +174,27 @@ def test_a_reader_reads_as_it_goes():
     del reader
 
 
+def test_a_reader_may_be_dropped_while_threads_are_scanning():
+    """One scan of a union runs ahead; closing it under a running thread would be an error that nobody can catch."""
+    long = pa.table({"n": range(50_000)})
+    source = MemorySource({"a": long, "b": long}, rows_per_batch=500, seconds_per_batch=0.001)
+    con = Backend().connect(source)
+    for _again in range(10):
+        reader = con.to_pyarrow_batches(con.tables.a.union(con.tables.b), chunk_size=100)
+        reader.read_next_batch()
+        del reader
+        gc.collect()
+        assert source.open == 0
+
+
+def test_a_session_reads_in_the_transaction_it_is_given(con, source):
+    with source.transaction() as snapshot, con.session(["things"], snapshot) as cursor:
+        found = cursor.execute("SELECT count(*) FROM things WHERE key < $least", {"least": 10}).fetchone()
+    assert found == (10,)
+    assert source.asked == [Asked("things", ("key",), ("key < 10",))]
+    assert (source.transactions, source.open) == (1, 0)
+
+
 def test_batches_together_are_the_table(con):
     t = con.tables.things.order_by("key")
     batches = list(con.to_pyarrow_batches(t, chunk_size=50))
