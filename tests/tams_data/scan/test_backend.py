@@ -176,12 +176,11 @@ def test_a_reader_reads_as_it_goes():
 
 def test_a_reader_may_be_dropped_while_threads_are_scanning():
     """One scan of a union runs ahead; closing it under a running thread would be an error that nobody can catch."""
-    long = pa.table({"n": range(50_000)})
-    source = MemorySource({"a": long, "b": long}, rows_per_batch=500, seconds_per_batch=0.001)
+    long = pa.table({"n": range(200_000)})
+    source = MemorySource({"a": long, "b": long}, rows_per_batch=500, seconds_per_batch=0.0005)
     con = Backend().connect(source)
-    for _again in range(10):
-        reader = con.to_pyarrow_batches(con.tables.a.union(con.tables.b), chunk_size=100)
-        reader.read_next_batch()
+    for _again in range(8):
+        reader = con.to_pyarrow_batches(con.tables.a.union(con.tables.b))
         del reader
         gc.collect()
         assert source.open == 0
