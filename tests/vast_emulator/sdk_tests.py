@@ -1,0 +1,56 @@
+"""Run the tests that ship with the VAST SDK against the emulator: `python -m tests.vast_emulator.sdk_tests`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import vastdb
+
+from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
+
+FOLDER = Path(vastdb.__file__).parent / "tests"
+MODULES = (
+    "test_sanity",
+    "test_schemas",
+    "test_tables",
+    "test_table_in_tx",
+    "test_projections",
+    "test_nested",
+    "test_duckdb",
+    "test_fixed_list",
+)
+LEFT_OUT = {
+    "test_tables.py::test_catalog_select": "VAST Catalog: the cluster's own table of the files that it stores",
+    "test_tables.py::test_audit_log_select": "VAST Audit Log: the cluster's own table of who did what",
+    "test_tables.py::test_catalog_snapshots_select": "snapshots of VAST Catalog, which the cluster takes by itself",
+}
+"""Tests that do not run, each with its reason."""
+
+
+def run(options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the SDK's tests, in a process of their own, and return what pytest said."""
+    with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
+        emulator.create_bucket("vastdb")
+        settings = Path(folder) / "pytest.ini"
+        settings.write_text("[pytest]\nmarkers = flaky: for pytest-retry\n")
+        command = [
+            *(sys.executable, "-m", "pytest", "-q", "-c", settings, "-p", "tests.vast_emulator.sdk_plugin"),
+            *("-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore", "--tabular-bucket-name", "vastdb"),
+            *("--tabular-endpoint-url", emulator.endpoint),
+            *("--tabular-access-key", ACCESS_KEY, "--tabular-secret-key", SECRET_KEY),
+            *(f"--deselect={FOLDER / name}" for name in LEFT_OUT),
+            *options,
+            *(FOLDER / f"{module}.py" for module in MODULES),
+        ]
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    done = run(sys.argv[1:])
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    sys.exit(done.returncode)
