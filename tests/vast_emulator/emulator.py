@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,12 +15,14 @@ from tests.vast_emulator import answers, faults, signature
 from tests.vast_emulator.answers import Answer
 from tests.vast_emulator.catalogue import Catalogue
 from tests.vast_emulator.counts import Counting
-from tests.vast_emulator.errors import BadRequest, Conflict, NotFound, Refused
-from tests.vast_emulator.faults import Fault, Faults
+from tests.vast_emulator.errors import BadRequest, Conflict, InternalError, NotFound, Refused
+from tests.vast_emulator.faults import ConnectionDropped, Fault, Faults
 from tests.vast_emulator.routes import Cluster, Request, operation
 from tests.vast_emulator.rows import Rows
 from tests.vast_emulator.server import Server
 from tests.vast_emulator.transactions import Transactions
+
+_log = logging.getLogger(__name__)
 
 ACCESS_KEY = "emulator-access"
 SECRET_KEY = "emulator-secret"  # noqa: S105 - made up
@@ -108,6 +111,12 @@ class Emulator:
             return self._served(request)
         except Refused as error:
             return answers.refusal(error)
+        except ConnectionDropped:
+            raise
+        except Exception as error:
+            # An answer that says what is wrong: the SDK asks again and again when there is none.
+            _log.exception("%s %s", request.method, request.target)
+            return answers.refusal(InternalError(f"{type(error).__name__}: {error}"))
 
     def _served(self, request: Request) -> Answer:
         kind, work = operation(request)

@@ -168,7 +168,7 @@ _LITERALS: dict[int, Any] = {
 
 
 def _bytes(literal: Any) -> bytes:
-    return bytes(literal.Value(number) for number in range(literal.ValueLength()))
+    return bytes(literal.Value(number) & 255 for number in range(literal.ValueLength()))  # some are signed
 
 
 def _decimal(literal: Any, arrow_type: pa.DataType) -> Decimal:
