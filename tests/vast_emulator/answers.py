@@ -85,7 +85,9 @@ _LISTS: Mapping[str, tuple[ModuleType, Callable[..., Any], str]] = {
 }
 
 
-def listed(kind: str, part: Part, details: Sequence[Details], *, bucket: str, schema: str = "", table: str = "") -> Answer:
+def listed(
+    kind: str, part: Part, details: Sequence[Details], *, bucket: str, schema: str = "", table: str = ""
+) -> Answer:
     """Return a list of schemas, tables or projections."""
     module, start_vector, add_vector = _LISTS[kind]
     builder = flatbuffers.Builder(1024)

@@ -6,6 +6,7 @@ renaming and dropping touch one row here, and names that DuckDB would take for t
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -215,14 +216,20 @@ class Catalogue:
         ]
 
     def create_table(
-        self, transaction: Transaction, bucket: str, schema: str, name: str, columns: pa.Schema, sorting: Sequence[int]
+        self,
+        transaction: Transaction,
+        path: tuple[str, str, str],
+        columns: pa.Schema,
+        *,
+        sorting: Sequence[int],
     ) -> None:
-        """Create a table; `sorting` are positions in `columns`.
+        """Create a table at `path`, which is bucket, schema and name; `sorting` are positions in `columns`.
 
         :raise NotFound: when there is no such schema
         :raise Conflict: when there is a table of that name
         :raise BadRequest: when VAST has no such type, or there is no such position
         """
+        bucket, schema, name = path
         self.schema(transaction, bucket, schema)
         self._take_table_name(transaction, bucket, schema, name)
         for field in columns:
@@ -386,9 +393,7 @@ class Catalogue:
 
 def _numbered(columns: pa.Schema, first: int) -> tuple[Column, ...]:
     """Return columns with their names in DuckDB; what metadata they came with is not kept."""
-    return tuple(
-        Column(field.remove_metadata(), f"c{number}") for number, field in enumerate(columns, start=first)
-    )
+    return tuple(Column(field.remove_metadata(), f"c{number}") for number, field in enumerate(columns, start=first))
 
 
 def _names_at(table: Table, positions: Sequence[int]) -> tuple[str, ...]:
@@ -402,6 +407,7 @@ def _columns_bytes(columns: Sequence[Column]) -> bytes:
     return pa.schema(fields).serialize().to_pybytes()
 
 
+@functools.lru_cache(maxsize=1024)
 def _columns_from(columns: bytes) -> tuple[Column, ...]:
     fields = pa.ipc.read_schema(pa.py_buffer(columns))
     return tuple(Column(field.remove_metadata(), field.metadata[_COLUMN].decode()) for field in fields)

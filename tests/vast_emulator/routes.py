@@ -298,7 +298,7 @@ def create_table(cluster: Cluster, transaction: Transaction, request: Request) -
     if unknown or request.headers.get("tabular-vector-index-column"):
         raise NotImplementedHere("there are no partitions and no vector indexes")
     with _older_errors(cluster):
-        cluster.catalogue.create_table(transaction, *request.table, columns, _sorting(cluster, request))
+        cluster.catalogue.create_table(transaction, request.table, columns, sorting=_sorting(cluster, request))
     return Answer()
 
 

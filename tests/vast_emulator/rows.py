@@ -314,4 +314,3 @@ def size_in_bytes(table: Table, rows: int) -> int:
 
 def _is_fixed(arrow_type: pa.DataType) -> bool:
     return bool(pa.types.is_primitive(arrow_type) or pa.types.is_decimal(arrow_type))
-

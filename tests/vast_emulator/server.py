@@ -62,7 +62,7 @@ class _HTTPServer(ThreadingHTTPServer):
         self._connections.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         if isinstance(sys.exc_info()[1], ConnectionError):
             _log.debug("%s has gone", client_address)
         else:

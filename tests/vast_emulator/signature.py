@@ -41,9 +41,7 @@ def check(method: str, target: str, headers: Mapping[str, str], body: bytes, *, 
         )
     )
     expected = _signature(canonical, headers.get("x-amz-date") or "", given["scope"], keys[given["key"]])
-    if headers.get("x-amz-content-sha256", payload) != payload or not hmac.compare_digest(
-        expected, given["signature"]
-    ):
+    if headers.get("x-amz-content-sha256", payload) != payload or not hmac.compare_digest(expected, given["signature"]):
         raise Forbidden("the signature does not match", code="SignatureDoesNotMatch")
 
 
