@@ -54,7 +54,8 @@ class Emulator:
         """
         self.faults = Faults()
         self._keys = dict(keys or {ACCESS_KEY: SECRET_KEY})
-        self._database = duckdb.connect(str(data) if data else ":memory:")
+        # One thread a statement: statements are small, and each request has a thread of its own.
+        self._database = duckdb.connect(str(data) if data else ":memory:", config={"threads": 1})
         self._bucket_lock = threading.Lock()
         self._counting = Counting()
         self._transactions = Transactions(self._database, idle_limit)
