@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pyarrow as pa
 import pytest
 from vastdb.session import Session
@@ -44,6 +48,18 @@ class Numbers:
 def numbers_in(table: Table) -> list[int]:
     """Return the numbers in a table."""
     return table.select(columns=["number"]).read_all().column("number").to_pylist()
+
+
+@contextmanager
+def rolled_back(session: Session) -> Iterator[Transaction]:
+    """Open a transaction that is rolled back after the block."""
+    with contextlib.suppress(_Enough), session.transaction() as tx:
+        yield tx
+        raise _Enough
+
+
+class _Enough(Exception):
+    """Makes the SDK roll back."""
 
 
 @pytest.fixture

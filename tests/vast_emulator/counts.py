@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -20,7 +20,7 @@ class Counts:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts for JSON."""
-        return asdict(self)
+        return {name: dict(counter) for name, counter in vars(self).items()}
 
 
 class Counting:

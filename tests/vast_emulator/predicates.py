@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class Query:
         return list(dict.fromkeys(leaf.column for leaf in self.leaves))
 
 
+@functools.lru_cache(maxsize=64)  # a client sends the same request for each split and page
 def decode(request: bytes, table: Table) -> Query:
     """Return what a request for rows of `table` asks for.
 
