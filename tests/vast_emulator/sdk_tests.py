@@ -12,7 +12,8 @@ import vastdb
 
 from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 
-FOLDER = Path(vastdb.__file__).parent / "tests"
+ROOT = Path(__file__).parent.parent.parent
+SITE = Path(vastdb.__file__).parent.parent
 MODULES = (
     "test_sanity",
     "test_schemas",
@@ -31,8 +32,8 @@ LEFT_OUT = {
 """Tests that do not run, each with its reason."""
 
 
-def run(options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Run the SDK's tests, in a process of their own, and return what pytest said."""
+def run(options: Sequence[str] = (), *, captured: bool) -> subprocess.CompletedProcess[str]:
+    """Run the SDK's tests, in a process of their own; what pytest says is `captured`, or shown as it comes."""
     with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
         emulator.create_bucket("vastdb")
         settings = Path(folder) / "pytest.ini"
@@ -42,15 +43,13 @@ def run(options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
             *("-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore", "--tabular-bucket-name", "vastdb"),
             *("--tabular-endpoint-url", emulator.endpoint),
             *("--tabular-access-key", ACCESS_KEY, "--tabular-secret-key", SECRET_KEY),
-            *(f"--deselect={FOLDER / name}" for name in LEFT_OUT),
+            *("--rootdir", SITE),
+            *(f"--deselect=vastdb/tests/{name}" for name in LEFT_OUT),
             *options,
-            *(FOLDER / f"{module}.py" for module in MODULES),
+            *(SITE / "vastdb/tests" / f"{module}.py" for module in MODULES),
         ]
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=captured, text=True, check=False)
 
 
 if __name__ == "__main__":
-    done = run(sys.argv[1:])
-    sys.stdout.write(done.stdout)
-    sys.stderr.write(done.stderr)
-    sys.exit(done.returncode)
+    sys.exit(run(sys.argv[1:], captured=False).returncode)
