@@ -13,10 +13,11 @@ from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.settings import Settings
 from tams_data.store.store import Store
+from tests import vast_engine
 from tests.api.client import CheckedClient, client_of
 from tests.api.process import Service
 
-ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None)}
+ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None), "vast": vast_engine.database}
 """An empty database of each engine."""
 
 

@@ -20,7 +20,7 @@ Query: TypeAlias = Callable[..., ir.Table]
 Tables: TypeAlias = Any
 """Tables by attribute: `UNBOUND` here, or the `tables` of any Ibis connection to a store."""
 
-UNBOUND: Tables = SimpleNamespace(**{name: ibis.table(t.ibis, name=name) for name, t in schema.TABLES.items()})
+UNBOUND: Tables = SimpleNamespace(**{name: ibis.table(t.ibis, name=name) for name, t in schema.ALL.items()})
 """The store's tables without a connection: what queries are built on before an engine compiles them."""
 
 
@@ -53,12 +53,23 @@ class Transaction(Reader, Protocol):
         """Delete every row that agrees with a row of `keys` in all of its columns."""
         ...
 
+    def lock(self, *names: str) -> None:
+        """Be in conflict with every other transaction that locks one of these names while this one is open.
+
+        For rules that rest on rows which another process may write and this transaction only reads. Nothing has to
+        be done where there is but one writer.
+        """
+        ...
+
 
 class Database(Reader, Protocol):
     """A store's tables, wherever they are. Safe to use from several threads."""
 
     sole_writer: bool
     """Whether no other process can write to the store while it is open here."""
+
+    sorts: bool
+    """Whether the first rows in order cost no more of many than of few."""
 
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Several reads of one and the same state."""

@@ -19,6 +19,7 @@ from urllib.parse import ParseResult, unquote
 
 import pyarrow as pa
 import vastdb
+from vastdb._table_interface import ITable
 from vastdb.config import QueryConfig, SessionConfig
 from vastdb.session import Session
 from vastdb.table_metadata import TableMetadata, TableRef
@@ -47,16 +48,25 @@ class VastSnapshot:
         schema = pa.schema([metadata.arrow_schema.field(column) for column in columns])
         return pa.RecordBatchReader.from_batches(schema, self._batches(metadata, list(columns), pushed))
 
+    def metadata(self, name: str) -> TableMetadata:
+        """What vastdb knows of a table."""
+        return self._tables[name]
+
+    def table(self, name: str) -> ITable:
+        """A table as vastdb has it, in this transaction."""
+        return self.transaction.table_from_metadata(self._tables[name])
+
     def _batches(self, metadata: TableMetadata, columns: list[str], predicate: Predicate) -> Iterator[pa.RecordBatch]:
         table = self.transaction.table_from_metadata(metadata)
         for part in chunks(predicate):
             yield from table.select(
                 list(columns),  # vastdb appends to a list it is given
                 predicate=rendered(metadata.ibis_table, part),
-                config=self._config(metadata),
+                config=self.config(metadata),
             )
 
-    def _config(self, metadata: TableMetadata) -> QueryConfig:
+    def config(self, metadata: TableMetadata) -> QueryConfig:
+        """How a scan of a table is divided."""
         splits = metadata.stats.num_rows // self._query.rows_per_split if metadata.stats else 0
         if self._query.num_splits is None and splits <= _FEW_SPLITS:
             return replace(self._query, num_splits=max(1, splits))
@@ -93,10 +103,25 @@ class VastSource:
 
     def metadata(self, name: str) -> TableMetadata:
         """What vastdb needs to know of a table before it can select from it."""
-        metadata = TableMetadata(TableRef(self.bucket, self.name, name))
         with self.transaction() as snapshot:
-            metadata.load(snapshot.transaction)
+            return self._metadata(name, snapshot.transaction)
+
+    def _metadata(self, name: str, transaction: Transaction) -> TableMetadata:
+        metadata = TableMetadata(TableRef(self.bucket, self.name, name))
+        metadata.load(transaction)
         return metadata
+
+    def snapshot(self, transaction: Transaction) -> VastSnapshot:
+        """The tables in a transaction that somebody else ends, as it sees them now."""
+        return VastSnapshot(self._tables, transaction, self._query)
+
+    def load(self, name: str, transaction: Transaction) -> None:
+        """Ask anew for what is to be known of a table, in a transaction that may have created it."""
+        self._tables[name] = self._metadata(name, transaction)
+
+    def forget(self) -> None:
+        """Know nothing of any table: a transaction that created some was rolled back."""
+        self._tables.clear()
 
     def filters_by(self, schema: pa.Schema, condition: Condition) -> bool:
         """Whether VAST filters by it."""
@@ -108,7 +133,7 @@ class VastSource:
         transaction = self.session.transaction()
         transaction.__enter__()
         try:
-            yield VastSnapshot(self._tables, transaction, self._query)
+            yield self.snapshot(transaction)
         except BaseException:
             with suppress(Exception):  # what went wrong first is what the reader must see
                 transaction.__exit__(None, None, None)
@@ -185,6 +210,13 @@ class Backend(backend.Backend):
             config=SessionConfig(data_endpoints=endpoints),
         )
         super().do_connect(VastSource(session, bucket, schema, query))
+
+    @classmethod
+    def over(cls, source: VastSource) -> Backend:
+        """A connection to the tables of a source that there is already."""
+        connection = cls()
+        backend.Backend.do_connect(connection, source)
+        return connection
 
     @cached_property
     def db_identity(self) -> str:
