@@ -10,8 +10,6 @@ Snapshots do not see each other's writes, and only two writes of one row conflic
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from tams_data import schema
 from tams_data.engines import binding
 from tams_data.engines.base import Query, Reader, Transaction
 from tams_data.engines.compiling import batches_of, compiled
+from tams_data.engines.retrying import retried
 from tams_data.errors import SchemaMismatch, StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
@@ -45,9 +44,6 @@ _ROW_ID = "$row_id"
 
 _LOCKS = 4096
 """Rows to lock names by. Two names on one row cost a retry now and then."""
-
-_ATTEMPTS = 10
-"""How often the tables are created, when other processes are at it as well."""
 
 _SORTED_TABLES = (5, 3)
 """The version of VAST that first has them; before, a table gets a semi-sorted projection."""
@@ -213,14 +209,7 @@ class Vast:
             transaction.__exit__(None, None, None)
 
     def create_tables(self) -> None:
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._create_tables()
-                break
-            except TransactionConflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311  # nobody is to guess anything
+        retried(self._create_tables)
 
     def _create_tables(self) -> None:
         try:

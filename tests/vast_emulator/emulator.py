@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +100,25 @@ class Emulator:
             if name not in self._buckets:
                 self._database.execute("INSERT INTO catalogue.buckets VALUES (?)", [name])
                 self._buckets.append(name)
+
+    def empty(self, bucket: str, schema: str, *, keep: Collection[str] = ()) -> None:
+        """Delete the rows of a schema's tables, but of those to `keep`, at once and unseen by any client."""
+        for handle, name in self._tables_in(bucket, schema):
+            if name not in keep:
+                self._database.execute(f"DELETE FROM rows.t{handle}")
+
+    def untouched(self, bucket: str, schema: str, table: str, rows: int) -> bool:
+        """Tell whether a table is there with the first `rows` rows that were ever inserted into it, and no others."""
+        for handle, name in self._tables_in(bucket, schema):
+            if name == table:
+                found = self._database.execute(f"SELECT count(*), max(row_id) FROM rows.t{handle}").fetchone()
+                return found == (rows, rows - 1)
+        return False
+
+    def _tables_in(self, bucket: str, schema: str) -> list[tuple[int, str]]:
+        return self._database.execute(
+            "SELECT handle, name FROM catalogue.tables WHERE bucket = ? AND schema = ?", [bucket, schema]
+        ).fetchall()
 
     def answer(self, request: Request) -> Answer:
         """Do what a request asks for.
