@@ -27,6 +27,9 @@ UNBOUND: Tables = SimpleNamespace(**{name: ibis.table(t.ibis, name=name) for nam
 class Reader(Protocol):
     """Runs queries against one state of the store."""
 
+    sorts: bool
+    """Whether the first of many rows in order cost no more than the first of few. Otherwise all of them come."""
+
     def read(self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable) -> pa.Table:
         """The rows of `query(tables, **values, **options)`.
 
@@ -67,9 +70,6 @@ class Database(Reader, Protocol):
 
     sole_writer: bool
     """Whether no other process can write to the store while it is open here."""
-
-    sorts: bool
-    """Whether the first rows in order cost no more of many than of few."""
 
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Several reads of one and the same state."""

@@ -49,6 +49,8 @@ def _errors() -> Iterator[None]:
 class _Cursor:
     """Reads and writes through one DuckDB cursor, in whatever transaction it is in."""
 
+    sorts = True
+
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self.cursor = cursor
 

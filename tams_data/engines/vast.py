@@ -84,6 +84,8 @@ def _said(error: Exception) -> str:
 class _Reads:
     """Reads in one transaction of VAST."""
 
+    sorts = False
+
     def __init__(self, backend: Backend, snapshot: Snapshot) -> None:
         self._backend = backend
         self._snapshot = snapshot

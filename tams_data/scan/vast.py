@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
+from math import ceil
 from typing import Any
 from urllib.parse import ParseResult, unquote
 
@@ -31,6 +32,9 @@ from tams_data.scan.rendering import can_render, chunks, rendered
 
 _FEW_SPLITS = 2
 """Up to so many splits, their number is said beforehand: vastdb starts a thread for each endpoint otherwise."""
+
+_ROW_GROUP = 2**16
+"""Rows in a row group of VAST."""
 
 
 class VastSnapshot:
@@ -66,11 +70,19 @@ class VastSnapshot:
             )
 
     def config(self, metadata: TableMetadata) -> QueryConfig:
-        """How a scan of a table is divided."""
-        splits = metadata.stats.num_rows // self._query.rows_per_split if metadata.stats else 0
-        if self._query.num_splits is None and splits <= _FEW_SPLITS:
-            return replace(self._query, num_splits=max(1, splits))
-        return self._query
+        """How a scan of a table is divided, by as many rows as it had when it was asked for.
+
+        What is in one block of row groups is in one sub-split, and further ones would be asked for nothing.
+        """
+        if self._query.num_splits is not None or metadata.stats is None:
+            return self._query
+        rows = metadata.stats.num_rows
+        splits = rows // self._query.rows_per_split
+        if splits > _FEW_SPLITS:
+            return self._query
+        blocks = ceil(rows / (_ROW_GROUP * self._query.num_row_groups_per_sub_split))
+        sub_splits = min(self._query.num_sub_splits, max(1, blocks))
+        return replace(self._query, num_splits=max(1, splits), num_sub_splits=sub_splits)
 
 
 class VastSource:
