@@ -26,7 +26,7 @@ _ON_VAST: Mapping[str, int | None] = {"tests/tams_data/engines": None, "tests/ap
 """Where tests run on VAST as well, and how many cases of each test; None: all. The rest does with `--vast=all`."""
 
 _TOO_LONG_ON_VAST = ("test_schemathesis.py", "test_paging_under_writes.py", "test_cost.py")
-"""Modules that need `--vast=all` as well: hundreds of requests a test."""
+"""Modules whose tests make hundreds of requests each: they need `--vast=all`, and so do property tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +56,8 @@ def _among_some(item: pytest.Item, cases: Counter[str]) -> bool:
     name = item.nodeid.partition("[")[0]
     cases[name] += 1
     most = next((most for place, most in _ON_VAST.items() if name.startswith(place)), 0)
-    return (most is None or cases[name] <= most) and item.path.name not in _TOO_LONG_ON_VAST
+    too_long = hasattr(getattr(item, "obj", None), "hypothesis") or item.path.name in _TOO_LONG_ON_VAST
+    return (most is None or cases[name] <= most) and not too_long
 
 
 @pytest.fixture(scope="session", autouse=True)

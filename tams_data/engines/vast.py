@@ -24,7 +24,7 @@ from vastdb import errors
 from vastdb.config import BackoffConfig, SessionConfig
 from vastdb.schema import Schema as VastSchema
 from vastdb.session import Session
-from vastdb.table import Table as VastTable
+from vastdb.table_metadata import TableMetadata, TableType
 from vastdb.transaction import Transaction as VastTransaction
 
 from tams_data import schema
@@ -289,8 +289,12 @@ class Vast:
     def describe(self) -> list[TableSummary]:
         """What is in the store's schema: a summary of each table, in order of name."""
         with self._begun() as transaction, _errors():
-            tables = transaction.bucket(self._settings.bucket).schema(self._settings.schema_name).tables()
-            summaries = [_summary(table) for table in tables]
+            place = transaction.bucket(self._settings.bucket).schema(self._settings.schema_name)
+            snapshot = self._source.snapshot(transaction)
+            names = place.tablenames()
+            for name in names:
+                self._source.load(name, transaction)
+            summaries = [_summary(snapshot.metadata(name)) for name in names]
         return sorted(summaries, key=lambda one: one.name)
 
 
@@ -305,10 +309,15 @@ class TableSummary:
     size_bytes: int
 
 
-def _summary(table: VastTable) -> TableSummary:
-    stats = table.stats
-    sorted_by = tuple(field.name for field in table.sorted_columns()) if table.sorted_table else ()
-    return TableSummary(table.name, tuple(table.arrow_schema.names), sorted_by, stats.num_rows, stats.size_in_bytes)
+def _summary(table: TableMetadata) -> TableSummary:
+    sorted_by = table.sorted_columns if table.table_type is TableType.Elysium else ()
+    return TableSummary(
+        table.ref.table,
+        tuple(table.arrow_schema.names),
+        tuple(field.name for field in sorted_by),
+        table.stats.num_rows if table.stats else 0,
+        table.stats.size_in_bytes if table.stats else 0,
+    )
 
 
 def _session(settings: VastSettings) -> Session:
