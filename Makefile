@@ -11,10 +11,10 @@ SUPPORTED := import sys; raise SystemExit(not (3, 10) <= sys.version_info[:2] <=
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format bench soak lock clean
+.PHONY: help install run test vast-sdk-tests lint format bench soak lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-8s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
 
 install: $(STAMP)  ## .venv, with what requirements.lock says and the project itself
 
@@ -23,6 +23,9 @@ run: install  ## the service, with TAMS_* variables and .env as settings
 
 test: install  ## every test but the soak tests, and the examples in tams_data; TEST_FLAGS for pytest
 	@$(BIN)/python -m pytest --doctest-modules tests tams_data $(TEST_FLAGS)
+
+vast-sdk-tests: install  ## the tests that ship with the VAST SDK, against the emulator; `make test` runs them too
+	@$(BIN)/python -m tests.vast_emulator.sdk_tests $(TEST_FLAGS)
 
 lint: install  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -24,9 +24,9 @@ from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import Query, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, InvalidPageToken, InvalidTimeRange, TamsDataError
-from tams_data.queries import segments as queries
 from tams_data.store.appends import NewSegment
 from tams_data.store.objects import find_registered
+from tams_data.store.pages import segments_page
 from tams_data.store.reading import objects_with_instances
 from tams_data.timerange import TimeRange, format_timestamp
 
@@ -83,11 +83,11 @@ def _window(query: SegmentsQuery, after: tuple[Any, ...] | None) -> TimeRange:
 
 def _read_page(reader: Reader, flow_id: str, window: TimeRange, query: SegmentsQuery, limit: int) -> pa.Table:
     """The rows of a page and one more, if there is one."""
-    values: dict[str, Any] = {"flow_id": flow_id, "start_ns": window.start_ns, "end_ns": window.end_ns}
+    object_key = None
     if query.object_id is not None:
         found = find_registered(reader, [query.object_id]).get(query.object_id)
-        values["object_key"] = found["key"] if found else 0  # no object has the key 0
-    return reader.read(queries.page, values, reverse=query.reverse_order, limit=limit + 1)
+        object_key = found["key"] if found else 0  # no object has the key 0
+    return segments_page(reader, flow_id, window, object_key=object_key, reverse=query.reverse_order, limit=limit + 1)
 
 
 def _span(rows: pa.Table) -> TimeRange:

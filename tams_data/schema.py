@@ -470,4 +470,18 @@ TABLES: Mapping[str, Table] = {
         SCHEMA_VERSIONS,
     )
 }
-"""Every table by its name."""
+"""Every table of a store by its name."""
+
+WRITE_LOCKS = Table(
+    "write_locks",
+    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out.",
+    (
+        Column("slot", _INT, "Which row: 0, or where the hash of a locked name leads"),
+        Column("number", _INT, "Of row 0 how many blocks; of others always 0: to have written it is what matters"),
+    ),
+    key=("slot",),
+    order=("slot",),
+)
+
+ALL: Mapping[str, Table] = {**TABLES, WRITE_LOCKS.name: WRITE_LOCKS}
+"""Every table by its name, with those that only engines for several writers have."""

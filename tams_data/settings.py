@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tams_data.errors import InvalidSetting
@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".data"), description="Folder of the database, the media and the signing key")
     database_url: str | None = Field(
-        None, description="Database: `duckdb:///path/to/file`, or `duckdb://` in memory; default: in the data folder"
+        None,
+        description="Database: `duckdb:///path/to/file`, `duckdb://` in memory, or `vast://bucket/schema`;"
+        " default: in the data folder",
     )
     database_memory: str = Field("512MB", description="Most memory the embedded database may use")
     demo: bool = Field(True, description="Whether `tams run` puts the demo into an empty store")
@@ -85,3 +87,35 @@ class Settings(BaseSettings):
         if self.host in ("0.0.0.0", "127.0.0.1", "::"):  # noqa: S104
             return f"http://localhost:{self.port}"
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+
+class VastSettings(BaseSettings):
+    """How VAST Database is reached. Each is the variable `VAST_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="VAST_", env_file=".env", extra="ignore", frozen=True)
+
+    endpoint: str = Field(pattern=r"^https?://[^/@\s]+/?$", description="URL of the cluster")
+    access_key: str = Field(repr=False, description="Access key")
+    secret_key: SecretStr = Field(description="Secret key")
+    bucket: str = Field(min_length=1, description="Bucket of the database")
+    schema_name: str = Field("tams", min_length=1, alias="VAST_SCHEMA", description="Schema in the bucket")
+    data_endpoints: str | None = Field(
+        None, description="URLs that scans read from, a comma list; default: those the cluster names"
+    )
+    tls_verify: str = Field("true", description="`true`, `false`, or a file of the authorities to trust")
+    timeout: float = Field(30, gt=0, description="Seconds to wait for an answer")
+    retries: int = Field(5, ge=1, description="How often a busy cluster is asked")
+
+    @classmethod
+    def load(cls, **given: object) -> VastSettings:
+        """The settings from the environment and `.env`, `given` ones first.
+
+        :raise InvalidSetting: a variable is missing, or has a value that cannot be used; the message names it, and
+            shows no value, which may be a key.
+        """
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(map(str, first["loc"])).upper().removeprefix("VAST_").removesuffix("_NAME")
+            raise InvalidSetting(f"VAST_{name}: {first['msg']}") from None

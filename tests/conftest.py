@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,11 +14,49 @@ from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.settings import Settings
 from tams_data.store.store import Store
+from tests import vast_engine
 from tests.api.client import CheckedClient, client_of
 from tests.api.process import Service
 
-ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None)}
+ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None), "vast": vast_engine.database}
 """An empty database of each engine."""
+
+
+_ON_VAST: Mapping[str, int | None] = {"tests/tams_data/engines": None, "tests/api": 1}
+"""Where tests run on VAST as well, and how many cases of each test; None: all. The rest does with `--vast=all`."""
+
+_TOO_LONG_ON_VAST = ("test_schemathesis.py", "test_paging_under_writes.py", "test_cost.py")
+"""Modules that need `--vast=all` as well: hundreds of requests a test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--vast", choices=("some", "all", "none"), default="some", help="which tests run on VAST as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--vast` says: on the emulator a query takes ten times as long as on DuckDB."""
+    if (wanted := config.getoption("--vast")) == "all":
+        return
+    cases: Counter[str] = Counter()
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        leave = _is_on_vast(item) and (wanted == "none" or not _among_some(item, cases))
+        (dropped if leave else kept).append(item)
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = kept
+
+
+def _is_on_vast(item: pytest.Item) -> bool:
+    """Whether it has the engine as a parameter of one of its fixtures."""
+    return "vast" in getattr(getattr(item, "callspec", None), "params", {}).values()
+
+
+def _among_some(item: pytest.Item, cases: Counter[str]) -> bool:
+    name = item.nodeid.partition("[")[0]
+    cases[name] += 1
+    most = next((most for place, most in _ON_VAST.items() if name.startswith(place)), 0)
+    return (most is None or cases[name] <= most) and item.path.name not in _TOO_LONG_ON_VAST
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,7 +64,7 @@ def settings_of_the_tests() -> Iterator[None]:
     """Tests see the defaults, whatever is set where they run."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("TAMS_"):
+            if name.startswith(("TAMS_", "VAST_")):
                 patch.delenv(name)
         yield
 

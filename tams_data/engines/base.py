@@ -20,12 +20,15 @@ Query: TypeAlias = Callable[..., ir.Table]
 Tables: TypeAlias = Any
 """Tables by attribute: `UNBOUND` here, or the `tables` of any Ibis connection to a store."""
 
-UNBOUND: Tables = SimpleNamespace(**{name: ibis.table(t.ibis, name=name) for name, t in schema.TABLES.items()})
+UNBOUND: Tables = SimpleNamespace(**{name: ibis.table(t.ibis, name=name) for name, t in schema.ALL.items()})
 """The store's tables without a connection: what queries are built on before an engine compiles them."""
 
 
 class Reader(Protocol):
     """Runs queries against one state of the store."""
+
+    sorts: bool
+    """Whether the first of many rows in order cost no more than the first of few. Otherwise all of them come."""
 
     def read(self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable) -> pa.Table:
         """The rows of `query(tables, **values, **options)`.
@@ -51,6 +54,14 @@ class Transaction(Reader, Protocol):
 
     def delete(self, table: schema.Table, keys: pa.Table) -> None:
         """Delete every row that agrees with a row of `keys` in all of its columns."""
+        ...
+
+    def lock(self, *names: str) -> None:
+        """Be in conflict with every other transaction that locks one of these names while this one is open.
+
+        For rules that rest on rows which another process may write and this transaction only reads. Nothing has to
+        be done where there is but one writer.
+        """
         ...
 
 

@@ -20,10 +20,9 @@ import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import UNBOUND, Query, Reader, Tables, Transaction
+from tams_data.engines.base import Query, Reader, Tables, Transaction
+from tams_data.engines.compiling import COMPILER, batches_of, compiled
 from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, TransactionConflict
-
-_COMPILER = binding.BindCompiler()
 
 _FEW = 100
 """Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
@@ -34,20 +33,6 @@ _UNAVAILABLE = (
     duckdb.FatalException,
     duckdb.ConnectionException,  # closed
 )
-
-
-@lru_cache(maxsize=2048)
-def _compiled(query: Query, options: tuple[tuple[str, Hashable], ...], shapes: tuple[tuple[str, Hashable], ...]) -> str:
-    values = {name: binding.placeholders(name, shape) for name, shape in shapes}
-    expression: ir.Table = query(UNBOUND, **values, **dict(options))
-    sql: str = _COMPILER.to_sqlglot(expression).sql(dialect="duckdb")
-    return sql
-
-
-def sql_of(query: Query, values: Mapping[str, binding.Value], **options: Hashable) -> str:
-    """The SQL text that `read` executes, with `$name` placeholders."""
-    shapes = tuple((name, binding.signature(value)) for name, value in values.items())
-    return _compiled(query, tuple(sorted(options.items())), shapes)
 
 
 @contextmanager
@@ -64,16 +49,18 @@ def _errors() -> Iterator[None]:
 class _Cursor:
     """Reads and writes through one DuckDB cursor, in whatever transaction it is in."""
 
+    sorts = True
+
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self.cursor = cursor
 
     def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
         values = values or {}
-        batches = [self._read(query, batch, options) for batch in _batches(values)]
+        batches = [self._read(query, batch, options) for batch in batches_of(values)]
         return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
 
     def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
-        sql = sql_of(query, values, **options)
+        sql = compiled(query, values, **options).sql
         with _errors(), self._registered(binding.relations(values)):
             return self.cursor.execute(sql, binding.parameters(values)).fetch_arrow_table()
 
@@ -87,6 +74,9 @@ class _Cursor:
 
     def delete(self, table: schema.Table, keys: pa.Table) -> None:
         self._write(f"DELETE FROM {_name(table)} USING {{given}} WHERE {_agrees(table, keys.column_names)}", keys)
+
+    def lock(self, *names: str) -> None:
+        """Nothing: the store has one writer."""
 
     def _write(self, sql: str, given: pa.Table) -> None:
         """Execute `sql` with the rows of `given` in the place of `{given}`."""
@@ -115,6 +105,7 @@ class DuckDB:
     """A store in one DuckDB file, or in memory when `path` is None."""
 
     sole_writer = True
+    sorts = True
 
     def __init__(self, path: Path | None, *, memory_limit: str | None = None) -> None:
         """Open the file, creating it and its folder when they are missing.
@@ -183,7 +174,7 @@ class DuckDB:
     def ibis(self) -> ibis.BaseBackend:
         with _errors():
             backend = ibis.duckdb.from_connection(self._connection.cursor())
-        backend.compiler = _COMPILER  # its own does not drop columns: see binding
+        backend.compiler = COMPILER  # its own does not drop columns: see binding
         return backend
 
     def close(self) -> None:
@@ -212,15 +203,6 @@ def _open(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConnect
         raise StoreUnavailable(f"cannot make the folder of the database {path}: {error}") from error
 
 
-def _batches(values: Mapping[str, binding.Value]) -> list[Mapping[str, binding.Value]]:
-    """The values as they are, or a mapping for each 512 elements of the first list among them."""
-    for name, value in values.items():
-        if isinstance(value, list):
-            most = binding.LIST_SIZES[-1]
-            return [{**values, name: value[i : i + most]} for i in range(0, len(value), most)]
-    return [values]
-
-
 def _name(table: schema.Table) -> str:
     return f'"{table.name}"'
 
@@ -234,7 +216,7 @@ def _lists(columns: pa.Schema) -> str:
     """A relation `given` of these columns, whose rows are one list parameter a column."""
     types = ibis.Schema.from_pyarrow(columns)
     unnested = (
-        f'unnest(${i}::{_COMPILER.type_mapper.to_string(kind)}[]) AS "{name}"'
+        f'unnest(${i}::{COMPILER.type_mapper.to_string(kind)}[]) AS "{name}"'
         for i, (name, kind) in enumerate(types.items(), start=1)
     )
     return f"(SELECT {', '.join(unnested)}) AS given"
@@ -247,7 +229,7 @@ def _create_table(table: schema.Table) -> str:
 
 def _declared(column: schema.Column) -> str:
     """A column with its type, as it is added to a table: DuckDB adds none with a constraint."""
-    return f'"{column.name}" {_COMPILER.type_mapper.to_string(ibis.dtype(column.type))}'
+    return f'"{column.name}" {COMPILER.type_mapper.to_string(ibis.dtype(column.type))}'
 
 
 def _versions(tables: Tables) -> ir.Table:

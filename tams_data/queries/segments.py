@@ -134,6 +134,12 @@ def timeline(tables: Tables, *, flow_id: Bound) -> ir.Table:
     return totals.cross_join(sizes)
 
 
+def totals(tables: Tables, *, flow_id: Bound) -> ir.Table:
+    """`start_ns`, `end_ns`, `segment_count` and `covered_ns` of a flow's timeline, as it was kept."""
+    timelines = tables.flow_timelines
+    return timelines.filter(timelines.flow_id == flow_id).select("start_ns", "end_ns", "segment_count", "covered_ns")
+
+
 def object_keys(tables: Tables, *, keys: ir.Table) -> ir.Table:
     """Those of the column `key` of `keys` that some segment refers to, as `object_key`."""
     return tables.segments.semi_join(keys, tables.segments.object_key == keys.key).select("object_key").distinct()

@@ -26,7 +26,7 @@ from tams_data.engines.base import Database, Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput, TamsDataError
 from tams_data.queries import deletions as queries
 from tams_data.queries import segments as segment_queries
-from tams_data.store import flows, requests, segments
+from tams_data.store import flows, locks, requests, segments
 from tams_data.store.allocations import Allocations
 from tams_data.store.discards import Orphan
 from tams_data.store.flows import DeleteFlow
@@ -90,6 +90,7 @@ class Deleter:
         chosen = segments.selection(transaction, request)
         if deletion.at_once and not self._are_many(transaction, flow, chosen):
             return Deleted(self._delete(transaction, flow, chosen, deletion))
+        transaction.lock(locks.of_flow(deletion.flow_id))
         return Deleted([], _request(transaction, deletion, chosen))
 
     def _are_many(self, transaction: Transaction, flow: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> bool:

@@ -13,7 +13,7 @@ from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import AlreadyExists, FlowReadOnly, Forbidden, InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
-from tams_data.store import requests, segments, timelines
+from tams_data.store import locks, requests, segments, timelines
 from tams_data.store.allocations import Allocations
 from tams_data.store.discards import Orphan, discard
 from tams_data.store.reading import find_profile, flow_row, flow_rows, source_row
@@ -68,6 +68,9 @@ def put(transaction: Transaction, request: PutFlow) -> bool:
         is not there.
     :raise VersionMismatch: the flow has not the version that the request is meant for.
     """
+    collected = [member["id"] for member in request.flow.get(_COLLECTION) or ()]
+    flow_locks = map(locks.of_flow, (request.flow["id"], *collected))
+    transaction.lock(locks.of_source(request.flow["source_id"]), *flow_locks)
     existing = flow_rows(transaction, [request.flow["id"]]).get(request.flow["id"])
     _check_version(request, existing)
     given = _with_profile(transaction, request.flow, existing)
@@ -125,8 +128,10 @@ def change(transaction: Transaction, request: ChangeFlow) -> None:
     :raise InvalidInput: it collects a flow that is not there or itself, or sets what the flow has from a profile.
     :raise Forbidden: it unsets what the flow has from a profile.
     """
-    existing = flow_row(transaction, request.flow_id)
     given = request.properties
+    collected = [member["id"] for member in given.get(_COLLECTION) or ()]
+    transaction.lock(*map(locks.of_flow, (request.flow_id, *collected)))
+    existing = flow_row(transaction, request.flow_id)
     if existing["read_only"] and (given.keys() != {"read_only"} or request.tags):
         raise FlowReadOnly(f"flow {request.flow_id} is read-only")
     _check_inherited(existing, given)
@@ -314,6 +319,7 @@ def delete(transaction: Transaction, request: DeleteFlow, allocations: Allocatio
     :raise FlowReadOnly: the flow refuses changes.
     """
     flow = segments.changeable(transaction, request.flow_id)
+    transaction.lock(locks.of_flow(flow["id"]), locks.of_source(flow["source_id"]))
     orphans = segments.remove_all(transaction, flow["id"], request.now_ns)
     orphans += _release(transaction, flow["id"], allocations, request.now_ns)
     _leave_collections(transaction, flow["id"], request.now_ns)

@@ -10,6 +10,7 @@ from tams_data import schema
 from tams_data.engines.base import Reader, Transaction
 from tams_data.errors import InvalidInput, ObjectConflict
 from tams_data.queries import objects as queries
+from tams_data.store import locks
 from tams_data.store.discards import Orphan, discard, find_discarded
 from tams_data.store.objects import registered
 
@@ -40,6 +41,7 @@ class UrlAdder:
         :raise ObjectNotFound: the object is not registered.
         :raise ObjectConflict: the label is that of a storage backend, or of another instance of the object.
         """
+        transaction.lock(locks.of_object(request.object_id))
         found = registered(transaction, request.object_id)
         taken = {row["label"] for row in _instances(transaction, found["key"])}
         if request.label in self._labels or request.label in taken:
@@ -63,6 +65,7 @@ def request_copy(transaction: Transaction, request: RequestCopy) -> None:
     :raise ObjectNotFound: the object is not registered.
     :raise ObjectConflict: it is on the backend already, or on its way there.
     """
+    transaction.lock(locks.of_object(request.object_id))
     found = registered(transaction, request.object_id)
     if any(row["storage_id"] == request.storage_id for row in _instances(transaction, found["key"])):
         raise _on_backend(request, "is on")
@@ -105,6 +108,7 @@ class InstanceRemover:
         :raise InvalidInput: there is no such instance, or several have the label.
         :raise ObjectConflict: it is the last one.
         """
+        transaction.lock(locks.of_object(request.object_id))
         found = registered(transaction, request.object_id)
         instances = _instances(transaction, found["key"])
         chosen = [row for row in instances if self._is_meant(row, request)]
@@ -194,6 +198,7 @@ def check_copy(transaction: Transaction, copy: Copy) -> None:
 
 def finish_copy(transaction: Transaction, copy: Copy, now_ns: int) -> None:
     """Make an instance of a copy whose bytes are there. One that was called off has its bytes noted to be deleted."""
+    transaction.lock(locks.of_object(copy.object_id))
     if not _is_wanted(transaction, copy):
         return
     row = {"object_key": copy.object_key, "storage_id": copy.storage_id, "created_ns": now_ns}

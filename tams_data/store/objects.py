@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ from tams_data import schema
 from tams_data.engines.base import Reader, Transaction
 from tams_data.errors import FlowReadOnly, InvalidInput, ObjectConflict, ObjectNotFound
 from tams_data.queries import objects as queries
+from tams_data.store import locks
 from tams_data.store.allocations import Allocations, find_allocated, hashes_of
 from tams_data.store.discards import find_discarded
 from tams_data.store.reading import flow_row
@@ -19,21 +19,6 @@ from tams_data.timerange import TimeRange
 
 _OBJECT, _INSTANCE = schema.OBJECTS.record, schema.OBJECT_INSTANCES.record
 _ALLOCATION = schema.STORAGE_ALLOCATIONS.record
-
-
-class KeySequence:
-    """Gives out object keys in ascending order. One writer uses it."""
-
-    def __init__(self, last: int | None) -> None:
-        self._keys = count(1 if last is None else last + 1)
-
-    def __call__(self) -> int:
-        return next(self._keys)
-
-    @classmethod
-    def of(cls, database: Reader) -> KeySequence:
-        """Continues after the highest key in the store."""
-        return cls(database.read(queries.last_key)["key"][0].as_py())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +56,8 @@ class Allocator:
         :raise InvalidInput: the flow has no `container`.
         :raise ObjectConflict: an id is taken, given twice, or that of a deleted object whose bytes are still there.
         """
+        own_ids = map(locks.of_object, request.object_ids or ())  # nobody else has those that are made here
+        transaction.lock(locks.of_flow(request.flow_id), *own_ids)
         flow = flow_row(transaction, request.flow_id)
         if flow["read_only"]:
             raise FlowReadOnly(f"flow {request.flow_id} is read-only")

@@ -11,6 +11,7 @@ import orjson
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import InvalidInput
+from tams_data.store import locks
 from tams_data.store.reading import find_profile
 
 
@@ -29,6 +30,7 @@ def create(transaction: Transaction, request: CreateProfile) -> None:
     :raise InvalidInput: there is one with this id already: flows may have been made from it.
     """
     given = request.profile
+    transaction.lock(locks.of_profile(given["id"]))
     if find_profile(transaction, given["id"]) is not None:
         raise InvalidInput(f"profile {given['id']} exists, and profiles do not change", field="id", value=given["id"])
     tags, metadata = given.get("tags") or {}, given["flow_metadata"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import AlreadyExists, FlowReadOnly, InvalidInput, ObjectConflict
+from tams_data.store import locks
 from tams_data.store.allocations import find_allocated
 from tams_data.store.objects import check_labels, find_registered
 from tams_data.store.reading import flow_rows
@@ -51,6 +52,8 @@ class ObjectCreator:
         :raise FlowReadOnly: the flow refuses changes.
         :raise ObjectConflict: a label is taken, or the initialisation object is none.
         """
+        ids = [one for one in (request.object_id, request.init_object_id) if one is not None]
+        transaction.lock(*map(locks.of_object, ids))
         if _taken(transaction, request.object_id):
             raise AlreadyExists(f"object {request.object_id!r} exists")
         _check_flow(transaction, request.flow_id)

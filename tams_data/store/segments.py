@@ -14,7 +14,7 @@ from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput, TamsDataE
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import objects as object_queries
 from tams_data.queries import segments as queries
-from tams_data.store import timelines
+from tams_data.store import locks, timelines
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import Appends, NewSegment
 from tams_data.store.discards import Orphan, discard
@@ -86,7 +86,8 @@ class _Batch:
     ) -> None:
         self._transaction, self._flows, self._registry = transaction, flows, registry
         self._rows: list[tuple[Any, ...]] = []
-        registry.load(transaction, _object_ids(requests), with_urls=_with_urls(requests))
+        self._ids = _object_ids(requests)
+        registry.load(transaction, self._ids, with_urls=_with_urls(requests))
         self._timelines = {
             flow_id: timelines.load(transaction, flow_id, flows[flow_id], _intervals(requests, flow_id))
             for flow_id in {request.flow_id for request in requests}
@@ -116,6 +117,8 @@ class _Batch:
     def write(self) -> None:
         if not self._rows:
             return
+        # Allocated objects need no lock: their allocations are deleted.
+        self._transaction.lock(*map(locks.of_object, self._ids - self._registry.allocated.keys()))
         self._transaction.insert(schema.SEGMENTS, schema.SEGMENTS.records(self._rows))
         self._registry.write(self._transaction)
         timelines.write(self._transaction, self._timelines.values(), self._registry.now_ns)
@@ -270,6 +273,7 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
     if not unused:
         return []
     rows = objects_with_instances(transaction, unused).values()
+    transaction.lock(*(locks.of_object(row["id"]) for row in rows))
     transaction.delete(schema.OBJECTS, schema.OBJECTS.keys({"key": key} for key in unused))
     gone = schema.OBJECT_INSTANCES.keys({"object_key": key} for key in unused)
     transaction.delete(schema.OBJECT_INSTANCES, gone)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tams_data import schema
 from tams_data.engines.base import Transaction
+from tams_data.store import locks
 
 
 @dataclass(frozen=True)
@@ -22,5 +23,6 @@ def describe(transaction: Transaction, request: DescribeService) -> None:
     rows = [
         {"property": name, "value": value, "updated_ns": request.now_ns} for name, value in request.properties.items()
     ]
+    transaction.lock(locks.SERVICE)
     transaction.delete(schema.SERVICE_INFO, schema.SERVICE_INFO.keys(rows))
     transaction.insert(schema.SERVICE_INFO, schema.SERVICE_INFO.rows(rows))

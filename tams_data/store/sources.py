@@ -11,6 +11,7 @@ import orjson
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import AlreadyExists, PropertyNotFound, SourceNotFound
+from tams_data.store import locks
 from tams_data.store.reading import source_row
 from tams_data.store.tags import changed_tags, tag_columns
 
@@ -33,6 +34,7 @@ def create(transaction: Transaction, request: CreateSource) -> None:
     :raise AlreadyExists: there is a source with its id.
     """
     given = request.source
+    transaction.lock(locks.of_source(given["id"]))
     if source_row(transaction, given["id"]) is not None:
         raise AlreadyExists(f"source {given['id']} exists")
     created_by = given.get("created_by") or request.principal
@@ -67,6 +69,7 @@ def change(transaction: Transaction, request: ChangeSource) -> None:
     :raise SourceNotFound: there is no such source.
     :raise PropertyNotFound: a tag that is to be taken away is not there (TAMS 8.2, DELETE source tag).
     """
+    transaction.lock(locks.of_source(request.source_id))
     existing = source_row(transaction, request.source_id)
     if existing is None:
         raise SourceNotFound(f"no source {request.source_id}")

@@ -21,11 +21,11 @@ from tams_data.store.discards import Orphan, Sweeper
 from tams_data.store.flows import ChangeFlow, PutFlow
 from tams_data.store.instances import AddUrl, InstanceRemover, RemoveInstance, RequestCopy, UrlAdder
 from tams_data.store.jobs import Job, Jobs
+from tams_data.store.keys import KeySequence
 from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
     Allocator,
-    KeySequence,
     RecordUpload,
     UploadRecorder,
 )

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from itertools import groupby
 from time import monotonic_ns
 from typing import Any, TypeAlias, TypeVar
 
 from tams_data.engines.base import Database, Transaction
-from tams_data.errors import StoreUnavailable, TamsDataError
+from tams_data.engines.retrying import retried
+from tams_data.errors import StoreUnavailable, TamsDataError, TransactionConflict
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -141,23 +142,34 @@ class Writer:
 
     def _commit(self, group: Sequence[_Queued]) -> None:
         try:
-            with self._database.transaction() as transaction:
-                verdicts = list(zip(group, _carry_out(transaction, group), strict=True))
+            verdicts = retried(partial(self._carry_out, group))
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller who waits for it
             self._fail(group, error)
         else:
             for queued, verdict in verdicts:
                 _settle(queued.outcome, verdict)
 
+    def _carry_out(self, group: Sequence[_Queued]) -> list[tuple[_Queued, Any]]:
+        """What came of each command, in one transaction. Of a conflict, nothing: it is to be carried out again."""
+        try:
+            with self._database.transaction() as transaction:
+                return list(zip(group, _carry_out(transaction, group), strict=True))
+        except TransactionConflict:
+            self._forget()
+            raise
+
     def _fail(self, group: Sequence[_Queued], error: Exception) -> None:
         """Nothing of the group was written: let each command answer for itself."""
-        if self._rolled_back is not None:
-            self._rolled_back()
+        self._forget()
         if len(group) == 1:
             group[0].outcome.set_exception(error)
         else:
             for queued in group:
                 self._commit([queued])
+
+    def _forget(self) -> None:
+        if self._rolled_back is not None:
+            self._rolled_back()
 
 
 def _nothing(transaction: Transaction, arguments: Sequence[None]) -> Sequence[None]:  # noqa: ARG001  # it is a handler

@@ -18,11 +18,11 @@ from tams_data.store import discards, flows, profiles, segments, service, source
 from tams_data.store.allocations import Allocations
 from tams_data.store.discards import Orphan
 from tams_data.store.flows import ChangeFlow, DeleteFlow, PutFlow
+from tams_data.store.keys import KeySequence
 from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
     Allocator,
-    KeySequence,
     RecordUpload,
     UploadRecorder,
 )

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from tams_data.engines import connect
-from tams_data.engines.duckdb import DuckDB, sql_of
+from tams_data.engines.compiling import sql_of
+from tams_data.engines.duckdb import DuckDB
 from tams_data.errors import DatabaseLocked, StoreUnavailable
 from tams_data.queries import flows, objects, segments, sources
 from tams_data.schema import FLOWS, OBJECTS, SCHEMA_VERSIONS, TABLES, VERSION

@@ -6,7 +6,8 @@ import pytest
 
 from tams_data import schema
 from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput, ObjectConflict, ObjectNotFound
-from tams_data.store.objects import Allocation, KeySequence, allocation, registered
+from tams_data.store.keys import KeySequence
+from tams_data.store.objects import Allocation, allocation, registered
 from tams_data.timerange import MAX_NS, TimeRange
 from tests.tams_data.builders import (
     BACKEND,
