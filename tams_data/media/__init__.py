@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tams_data.media import signing
+from tams_data.media import backends, signing
+from tams_data.media.backends import LocalBackend, S3Backend
 from tams_data.media.base import CHECKSUMS, NO_CHECKSUMS, MediaStore, OpenObject, Stat, StorageBackend, Stream
 from tams_data.media.local import LocalMediaStore
+from tams_data.media.s3 import S3MediaStore
 from tams_data.settings import Settings
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "LocalMediaStore",
     "MediaStore",
     "OpenObject",
+    "S3MediaStore",
     "Stat",
     "StorageBackend",
     "Stream",
@@ -22,18 +25,35 @@ __all__ = [
 
 
 def connect(settings: Settings) -> list[MediaStore]:
-    """The media stores of the service; one of them is the default. Folders and the signing key are made if missing.
+    """The media stores of the service. Folders and the signing key are made if missing.
 
-    :raise InvalidSetting: the data folder, or the signing key in it, cannot be used.
+    They are those of `storage_backends`, or the one folder in the data folder.
+
+    :raise InvalidSetting: the data folder, the signing key in it, or a storage backend cannot be used.
     """
+    if settings.storage_backends is None:
+        local = LocalBackend(type="local", label=settings.storage_label, default=True)
+        return [_local(local, settings, path="/media")]
+    described = backends.read(settings.storage_backends.get_secret_value())
+    paths = ["/media", *(f"/media-{number}" for number in range(2, len(described) + 1))]
     return [
-        LocalMediaStore(
-            settings.data_dir / "media",
-            secret=secret(settings),
-            label=settings.storage_label,
-            url_timeout_s=settings.url_timeout,
-        )
+        S3MediaStore(one, url_timeout_s=settings.url_timeout)
+        if isinstance(one, S3Backend)
+        else _local(one, settings, path=path)
+        for one, path in zip(described, paths, strict=True)
     ]
+
+
+def _local(backend: LocalBackend, settings: Settings, *, path: str) -> LocalMediaStore:
+    return LocalMediaStore(
+        backend.folder or settings.data_dir / "media",
+        secret=secret(settings),
+        label=backend.label,
+        url_timeout_s=settings.url_timeout,
+        default_storage=backend.default,
+        path=path,
+        tags=backend.tags,
+    )
 
 
 def secret(settings: Settings) -> bytes:
