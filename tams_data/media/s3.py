@@ -450,5 +450,4 @@ def _reason(error: BotoCoreError | ClientError) -> str:
     """What went wrong, in a few words. What S3 says beside the code may quote the request, and so stays out."""
     if not isinstance(error, ClientError):
         return str(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no status")
-    return f"{error.response['Error']['Code']} ({status})"
+    return f"S3 answered {error.response['Error']['Code']}"
