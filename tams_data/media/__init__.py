@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
+
 from tams_data.media import backends, signing
 from tams_data.media.backends import LocalBackend, S3Backend
 from tams_data.media.base import CHECKSUMS, NO_CHECKSUMS, MediaStore, OpenObject, Stat, StorageBackend, Stream
 from tams_data.media.local import LocalMediaStore
-from tams_data.media.s3 import S3MediaStore
 from tams_data.settings import Settings
 
 __all__ = [
@@ -15,7 +16,6 @@ __all__ = [
     "LocalMediaStore",
     "MediaStore",
     "OpenObject",
-    "S3MediaStore",
     "Stat",
     "StorageBackend",
     "Stream",
@@ -35,13 +35,13 @@ def connect(settings: Settings) -> list[MediaStore]:
         local = LocalBackend(type="local", label=settings.storage_label, default=True)
         return [_local(local, settings, path="/media")]
     described = backends.read(settings.storage_backends.get_secret_value())
-    paths = ["/media", *(f"/media-{number}" for number in range(2, len(described) + 1))]
-    return [
-        S3MediaStore(one, url_timeout_s=settings.url_timeout)
-        if isinstance(one, S3Backend)
-        else _local(one, settings, path=path)
-        for one, path in zip(described, paths, strict=True)
+    paths = chain(["/media"], (f"/media-{number}" for number in count(2)))
+    stores = [
+        _in_s3(one, settings) if isinstance(one, S3Backend) else _local(one, settings, path=next(paths))
+        for one in described
     ]
+    backends.refuse_twice([one.backend.id for one in stores], "id")
+    return stores
 
 
 def _local(backend: LocalBackend, settings: Settings, *, path: str) -> LocalMediaStore:
@@ -54,6 +54,13 @@ def _local(backend: LocalBackend, settings: Settings, *, path: str) -> LocalMedi
         path=path,
         tags=backend.tags,
     )
+
+
+def _in_s3(backend: S3Backend, settings: Settings) -> MediaStore:
+    # Not above: boto3 takes a fifth of a second, which every command would pay.
+    from tams_data.media.s3 import S3MediaStore  # noqa: PLC0415
+
+    return S3MediaStore(backend, url_timeout_s=settings.url_timeout)
 
 
 def secret(settings: Settings) -> bytes:

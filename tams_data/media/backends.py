@@ -93,11 +93,20 @@ def read(text: str) -> Sequence[LocalBackend | S3Backend]:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise InvalidSetting(f"{_NAME}{_place(first['loc'])}: {first['msg']}") from error
-    _refuse_twice([str(one.id) for one in found if isinstance(one, S3Backend)], "id")
-    _refuse_twice([one.label for one in found if one.label is not None], "label")
+    refuse_twice([one.label for one in found if one.label is not None], "label")
     if sum(one.default for one in found) > 1:
         raise InvalidSetting(f"{_NAME}: more than one backend is the default")
     return [found[0].model_copy(update={"default": True})] if len(found) == 1 else found
+
+
+def refuse_twice(values: Sequence[str], name: str) -> None:
+    """Refuse values, one of each backend, that are not all different.
+
+    :raise InvalidSetting: two are equal; the message has the value.
+    """
+    twice = next((one for one in values if values.count(one) > 1), None)
+    if twice is not None:
+        raise InvalidSetting(f"{_NAME}: two backends have the {name} {twice!r}")
 
 
 def _content(path: Path) -> str:
@@ -119,9 +128,3 @@ def _place(location: Sequence[int | str]) -> str:
         return ""
     entry, *names = location
     return f"[{entry}]" + "".join(f".{name}" for name in names[1:])
-
-
-def _refuse_twice(values: Sequence[str], name: str) -> None:
-    twice = next((one for one in values if values.count(one) > 1), None)
-    if twice is not None:
-        raise InvalidSetting(f"{_NAME}: two backends have the {name} {twice!r}")

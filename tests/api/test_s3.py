@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tams_data.engines.base import Database
-from tams_data.media import LocalMediaStore, S3MediaStore
+from tams_data.media import LocalMediaStore
+from tams_data.media.s3 import S3MediaStore
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 from tests import s3

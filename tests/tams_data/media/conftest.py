@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tams_data.media import LocalMediaStore, S3MediaStore
+from tams_data.media import LocalMediaStore
+from tams_data.media.s3 import S3MediaStore
 from tests import s3
 from tests.tams_data.media.stores import Kept
 

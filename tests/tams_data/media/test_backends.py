@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from tams_data import media
 from tams_data.errors import InvalidSetting
-from tams_data.media import LocalMediaStore, S3MediaStore, backends
+from tams_data.media import LocalMediaStore, backends
+from tams_data.media.s3 import S3MediaStore
 from tams_data.settings import Settings
 
 SECRET = "not-for-anybody"
@@ -54,6 +55,7 @@ def test_backends_are_as_they_are_described(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "media" / "storage-id").read_text() == shown[2].id
     assert (tmp_path / "tape" / "storage-id").read_text() == shown[3].id
     plain = [one.get_url("a", presigned=False, base_url="http://tams") for one in stores]
+    assert plain[2:] == ["http://tams/media/a", "http://tams/media-2/a"]
     assert len(set(plain)) == 4
 
 
@@ -102,6 +104,7 @@ def test_description_may_be_in_a_file(tmp_path: Path) -> None:
             "[0]: Value error, access_key and secret_key come together",
             id="half-a-pair",
         ),
+        pytest.param(text_of(LOCAL, S3, LOCAL), ": two backends have the id '", id="folder-twice"),
         pytest.param(text_of(S3, LOCAL, S3), f": two backends have the id '{ID}'", id="id-twice"),
         pytest.param(
             text_of({**S3, "label": "a"}, {**LOCAL, "label": "a"}),

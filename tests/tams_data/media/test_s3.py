@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 from tams_data.errors import InvalidInput, InvalidSetting, MediaStoreFailed, ObjectNotFound, UploadBroken
-from tams_data.media import LocalMediaStore, S3MediaStore
+from tams_data.media import LocalMediaStore
+from tams_data.media.s3 import S3MediaStore
 from tests import s3
 from tests.tams_data.media.conftest import PART
 from tests.tams_data.media.stores import BASE_URL, MP2T, Broken, Clock, Kept, content_of, put
