@@ -14,7 +14,7 @@ from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.settings import Settings
 from tams_data.store.store import Store
-from tests import vast_engine
+from tests import s3, vast_engine
 from tests.api.client import CheckedClient, client_of
 from tests.api.process import Service
 
@@ -67,6 +67,13 @@ def settings_of_the_tests() -> Iterator[None]:
             if name.startswith(("TAMS_", "VAST_")):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 service, which the tests share; each has buckets of its own."""
+    with s3.serve() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
