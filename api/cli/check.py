@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -28,15 +30,28 @@ def check() -> None:
     from tams_data.check import check as probe  # noqa: PLC0415  # it loads every engine, which no other command needs
 
     settings = Settings.load()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: an exception, so that there is an end to clean up at
-        signal.signal(number, signal.default_int_handler)
     findings: list[Finding] = []
     try:
-        probe(settings, findings.append)
+        with _interrupts():
+            probe(settings, findings.append)
     finally:
         echo_table(("PROBE", "HELD", "DETAIL"), [(one.name, _HELD[one.held], one.detail) for one in findings])
     if any(one.held is False for one in findings):
         sys.exit(1)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Be interrupted, as by Ctrl-C, by what else ends a process: it cleans up then."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 COMMANDS = (check,)
