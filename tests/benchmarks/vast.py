@@ -121,9 +121,12 @@ def _own_cost(database: Vast, end_ns: int) -> Iterator[Figure]:
 
     def select(few_only: bool) -> pa.Table:
         with database._begun() as transaction:  # the same session
-            found = transaction.bucket(BUCKET).schema("tams").table("segments", fail_if_missing=True)
-            of_few = (found["flow_id"] == flow_id(0)) & (found["start_ns"] < min(end_ns, WINDOW_NS))
-            return found.select(["start_ns"], predicate=of_few if few_only else None).read_all()
+            snapshot = database._source.snapshot(transaction)  # which knows the table, as the backend does
+            metadata = snapshot.metadata("segments")
+            columns, config = metadata.ibis_table, snapshot.config(metadata)
+            of_few = (columns["flow_id"] == flow_id(0)) & (columns["start_ns"] < min(end_ns, WINDOW_NS))
+            predicate = of_few if few_only else None
+            return snapshot.table("segments").select(["start_ns"], predicate=predicate, config=config).read_all()
 
     ours, direct = interleaved_ms(lambda _: few.to_pyarrow(), lambda _: select(True), rounds=50, warm=5)
     added = ours - direct
