@@ -43,7 +43,6 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     compression.register(app)
     cors.register(app, settings.origins)
     for module in (
-        health,
         service,
         profiles,
         webhooks,
@@ -54,6 +53,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         objects,
         instances,
         deletion_requests,
+        health,
     ):
         app.register_api(module.bp)
     _serve_media(app, store)

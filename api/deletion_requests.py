@@ -10,9 +10,10 @@ import orjson
 from flask import Response
 from pydantic import BaseModel, Field
 
+from api.conditional import conditional
 from api.models.answers import DeletionRequest, DeletionRequests
 from api.models.common import Body, QueryBool, TimerangeText, Uuid
-from api.openapi import LOCATION, PAGING_HEADERS, answers, blueprint
+from api.openapi import LOCATION, PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, base_url, json, page_of, token
 from api.resources import clock, present, timerange_text
 from api.state import principal, store
@@ -80,7 +81,8 @@ def _place(row: Mapping[str, Any], sort_by: str) -> tuple[Any, ...]:
     return (int(row["expiry_ns"] is None), row["expiry_ns"] or 0, row["id"])
 
 
-@bp.get("/flow-delete-requests/<request_id>", responses=answers(404, ok=DeletionRequest))
+@bp.get("/flow-delete-requests/<request_id>", responses=one(404, ok=DeletionRequest))
+@conditional
 @validated
 def get_flow_delete_request(path: DeletionRequestPath) -> Response:
     """A deletion request.
@@ -90,7 +92,8 @@ def get_flow_delete_request(path: DeletionRequestPath) -> Response:
     return json(shown(deletion_row(store().database, path.request_id)))
 
 
-@bp.get("/deletion-requests/<request_id>", responses=answers(404, ok=DeletionRequest))
+@bp.get("/deletion-requests/<request_id>", responses=one(404, ok=DeletionRequest))
+@conditional
 @validated
 def get_deletion_request(path: DeletionRequestPath) -> Response:
     """A deletion request. An extension: the same as `/flow-delete-requests/{request-id}`.

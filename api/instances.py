@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from api.models.common import Body, Uuid
 from api.openapi import answers, blueprint
@@ -15,8 +17,17 @@ from tams_data.errors import InvalidInput
 bp = blueprint("instances", "Where the bytes of objects are")
 
 
+_BACKEND_OR_URL: list[Any] = [
+    {"required": ["storage_id"], "properties": {"storage_id": {"type": "string"}}},
+    {"required": ["url", "label"], "properties": {name: {"type": "string"} for name in ("url", "label")}},
+]
+"""What `_one_of_backend_and_url` checks, for the OpenAPI document."""
+
+
 class InstancePost(Body):
     """A place for the bytes of an object: a storage backend to copy them to, or a URL where they are."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": _BACKEND_OR_URL})
 
     storage_id: Uuid | None = Field(None, description="Storage backend to copy the object to")
     url: str | None = Field(None, min_length=1, description="URL at which the object is, outside this service")

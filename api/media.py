@@ -15,8 +15,9 @@ from werkzeug.wsgi import wrap_file
 
 from tams_data.errors import InvalidInput
 from tams_data.media import LocalMediaStore, OpenObject, Stat
-from tams_data.media.local import CHUNK, NS_PER_S
+from tams_data.media.local import NS_PER_S
 from tams_data.media.tokens import object_id_of
+from tams_data.media.uploads import CHUNK
 
 # What an object's id gives does not change once it is registered, and only registered objects have URLs to GET. Not
 # for shared caches: the next one to ask may not be allowed to. A day, and not for ever, because ids can be used anew

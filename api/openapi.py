@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from werkzeug.routing import BaseConverter
 
 from api.models.answers import Problem
+from api.models.common import LEFT_OUT
 from tams_data import __version__
 
 API_VERSION = "8.2"
@@ -95,12 +96,12 @@ class Api(OpenAPI):
         self.spec_json = _whole_numbers(self.spec_json)
 
     def _say_whether_needed(self, body: dict[str, Any] | None) -> None:
-        """A body of which every property may be left out may be left out itself, see `api.validation`."""
+        """A body is needed unless its model says that it may be left out, see `api.validation`."""
         if body is not None and "application/json" in body["content"]:
             schema = body["content"]["application/json"]["schema"]
             name = schema.get("$ref", "").rpartition("/")[2]
             model = self.spec_json["components"]["schemas"].get(name, schema)
-            body["required"] = model.get("type") != "object" or bool(model.get("required"))
+            body["required"] = not model.get(LEFT_OUT, False)
 
 
 def _whole_numbers(node: Any) -> Any:

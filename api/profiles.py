@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Response
 from pydantic import Field
 
+from api.conditional import conditional
 from api.lists import next_token
 from api.models.answers import Profile, Profiles
 from api.models.common import Format, Mime
 from api.models.profiles import ProfilePost
-from api.openapi import PAGING_HEADERS, answers, blueprint
+from api.openapi import PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, json, page_of
 from api.paths import ProfilePath
 from api.resources import profile_of
@@ -45,7 +46,8 @@ def get_profiles(query: ProfilesQuery) -> Response:
     return page_of(shown, query, next_key=next_token("profiles", rows, limit, "created"))
 
 
-@bp.get("/service/profiles/<profile_id>", responses=answers(404, ok=Profile))
+@bp.get("/service/profiles/<profile_id>", responses=one(404, ok=Profile))
+@conditional
 @validated
 def get_profile(path: ProfilePath) -> Response:
     """A profile.

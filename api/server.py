@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -62,7 +63,20 @@ def _application(settings: Settings) -> Flask:
     store.jobs.start()
     # Worker processes of multiprocessing end without running what atexit knows.
     Finalize(None, store.close, exitpriority=1)
-    return create_app(store, settings, secret=media.secret(settings))
+    app = create_app(store, settings, secret=media.secret(settings))
+    _collect_garbage_seldom()
+    return app
+
+
+def _collect_garbage_seldom() -> None:
+    """Leave what was loaded by now out of garbage collections, and hold fewer of them.
+
+    A request for a thousand segments makes thousands of objects and no cycle. At Python's own thresholds the collector
+    runs for them over everything Ibis has loaded, which is a quarter of the time that writing them takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _end_with_parent() -> None:

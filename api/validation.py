@@ -10,6 +10,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from api.models.common import LEFT_OUT
 from api.state import settings
 from tams_data.errors import InvalidInput, NotFound
 
@@ -97,7 +98,8 @@ def _path(model: type[BaseModel], variables: dict[str, str]) -> BaseModel:
 
 def _body(model: type[BaseModel]) -> BaseModel:
     data = raw_body()
-    optional = getattr(model, "may_be_left_out", False)
+    extra = model.model_config.get("json_schema_extra")
+    optional = isinstance(extra, dict) and LEFT_OUT in extra
     return model.model_validate({}) if not data and optional else model.model_validate_json(data)
 
 

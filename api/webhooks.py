@@ -7,11 +7,12 @@ from typing import Any
 from flask import Response
 from pydantic import Field
 
+from api.conditional import conditional
 from api.filters import tag_filters
 from api.models.answers import ShownWebhook, ShownWebhooks
 from api.models.common import QueryBool
 from api.models.webhooks import WebhookPost, WebhookPut
-from api.openapi import PAGING_HEADERS, answers, blueprint
+from api.openapi import PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, json, page_of, token
 from api.paths import WebhookPath
 from api.resources import webhook_of
@@ -82,7 +83,8 @@ def _create(body: WebhookPost) -> Response:
     return _shown(store().create_webhook(webhook, principal=principal()), status=201)
 
 
-@bp.get("/service/webhooks/<webhook_id>", responses=answers(404, ok=ShownWebhook))
+@bp.get("/service/webhooks/<webhook_id>", responses=one(404, ok=ShownWebhook))
+@conditional
 @validated
 def get_webhook(path: WebhookPath) -> Response:
     """A webhook, without its key.

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         "A time-addressable media store", description="Description of the service, at `/service`"
     )
     storage_label: str = Field("local", description="Label of the storage backend in the data folder")
+    storage_backends: SecretStr | None = Field(
+        None, description="Storage backends: a JSON array, or the path of a file with one; default: the data folder"
+    )
     page_limit: int = Field(100, ge=1, description="Items on a page when the client does not say")
     page_limit_max: int = Field(1000, ge=1, description="Most items on a page, whatever the client says")
     object_timeout: int = Field(7200, ge=300, description="Seconds within which an allocated object must be registered")

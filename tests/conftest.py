@@ -14,7 +14,7 @@ from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.settings import Settings
 from tams_data.store.store import Store
-from tests import vast_engine
+from tests import s3, vast_engine
 from tests.api.client import CheckedClient, client_of
 from tests.api.process import Service
 
@@ -49,7 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_on_vast(item: pytest.Item) -> bool:
     """Whether it has the engine as a parameter of one of its fixtures."""
-    return "vast" in getattr(getattr(item, "callspec", None), "params", {}).values()
+    values = getattr(getattr(item, "callspec", None), "params", {}).values()
+    return any(isinstance(value, str) and value == "vast" for value in values)  # some values refuse to be compared
 
 
 def _among_some(item: pytest.Item, cases: Counter[str]) -> bool:
@@ -68,6 +69,13 @@ def settings_of_the_tests() -> Iterator[None]:
             if name.startswith(("TAMS_", "VAST_")):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 service, which the tests share; each has buckets of its own."""
+    with s3.serve() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

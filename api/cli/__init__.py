@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
 from api.cli.serve import COMMANDS as SERVE
 from api.cli.transfer import COMMANDS as TRANSFER
@@ -30,5 +31,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK):
     main.add_command(_command)

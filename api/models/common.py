@@ -49,6 +49,10 @@ Format: TypeAlias = Literal[
 Status: TypeAlias = Literal["awaiting_content", "ingesting", "replication_in_progress", "closed_complete"]
 
 
+LEFT_OUT = "x-may-be-left-out"
+"""In the schema of a body that may be left out: nothing in it has to be said."""
+
+
 class Body(BaseModel):
     """A JSON body, or a part of one: types are not converted, properties of no meaning are passed over."""
 

@@ -13,7 +13,7 @@ from api.models import flows
 from api.models.flows import FlowPut
 from tams_data.errors import InvalidInput
 
-_FORMS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+FORMS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "urn:x-nmos:format:video": (flows.VideoFlow, flows.VideoEssence),
     "urn:x-nmos:format:audio": (flows.AudioFlow, flows.AudioEssence),
     "urn:x-tam:format:image": (flows.ImageFlow, flows.ImageEssence),
@@ -37,13 +37,15 @@ class FlowPost(FlowPut):
         """The schema of a flow that is put, less what may be left out here, plus the flat essence parameters."""
         schema = super().model_json_schema(*args, **kwargs)
         definitions = schema["$defs"]
-        for flow, essence in _FORMS.values():
+        for flow, essence in FORMS.values():
+            for rule in ("required", "anyOf"):  # the other parameters may stand beside it
+                definitions[essence.__name__].pop(rule, None)
             properties = definitions[flow.__name__]["properties"]
             properties.update(definitions[essence.__name__]["properties"])
             for name in properties.keys() & set(_RATIOS):
                 text = {"type": "string", "pattern": f"^{_RATIO.pattern}$"}
                 properties[name] = {"anyOf": [properties[name], text]}
-        for name in (flows.ProfileFlow.__name__, *(flow.__name__ for flow, _ in _FORMS.values())):
+        for name in (flows.ProfileFlow.__name__, *(flow.__name__ for flow, _ in FORMS.values())):
             required = definitions[name]["required"]
             definitions[name]["required"] = [one for one in required if one not in ("id", _ESSENCE)]
         return schema
@@ -65,7 +67,7 @@ def nested(flow: Mapping[str, Any]) -> dict[str, Any]:
     >>> nested({"format": "urn:x-nmos:format:video", "frame_rate": "25:1"})["essence_parameters"]
     {'frame_rate': {'numerator': 25, 'denominator': 1}}
     """
-    form, inner = _FORMS.get(str(flow.get("format"))), flow.get(_ESSENCE, {})
+    form, inner = FORMS.get(str(flow.get("format"))), flow.get(_ESSENCE, {})
     names = [name for name in form[1].model_fields if name in flow] if form is not None else []
     if not names or not isinstance(inner, dict):
         return dict(flow)

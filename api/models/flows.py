@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag, WithJsonSchema, model_validator
 
 from api.models.common import Body, Closed, Count, Int64, Mime, Positive, Rational, Status, Tags, Uuid
 
@@ -261,7 +261,9 @@ def _restated(_: Any) -> None:
     raise ValueError("it is the profile's: a flow that has one may not restate it")
 
 
-_OfTheProfile: TypeAlias = Annotated[None, BeforeValidator(_restated), Field(description="The profile's; never given")]
+_OfTheProfile: TypeAlias = Annotated[
+    None, BeforeValidator(_restated), WithJsonSchema({"not": {}, "description": "The profile's; never given"})
+]
 
 
 class ProfileFlow(FlowCommon):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
-from api.models.common import AtLeastOne, Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
+from api.models.common import LEFT_OUT, AtLeastOne, Body, Int64, Mime, ObjectId, TimerangeText, TimestampText, Uuid
 from tams_data.store.appends import NewSegment
 from tams_data.timerange import TimeRange, parse_timestamp
 
@@ -77,9 +77,7 @@ _LIMIT_AND_IDS: dict[str, Any] = {
 class StoragePost(Body):
     """A request for upload locations."""
 
-    may_be_left_out: ClassVar[bool] = True
-
-    model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS})
+    model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS, LEFT_OUT: True})
 
     limit: AtLeastOne | None = None
     object_ids: list[ObjectId] | None = Field(None, min_length=1)

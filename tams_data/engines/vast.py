@@ -297,6 +297,17 @@ class Vast:
             summaries = [_summary(snapshot.metadata(name)) for name in names]
         return sorted(summaries, key=lambda one: one.name)
 
+    def drop_tables(self) -> None:
+        """Drop the schema with every table in it, others than the store's among them; nothing when there is none."""
+        with self._begun() as transaction, _errors():
+            bucket = transaction.bucket(self._settings.bucket)
+            place = bucket.schema(self._settings.schema_name, fail_if_missing=False)
+            if place is not None:
+                for table in place.tables():
+                    table.drop()
+                place.drop()
+        self._source.forget()
+
 
 @dataclass(frozen=True)
 class TableSummary:

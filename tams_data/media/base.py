@@ -12,6 +12,8 @@ CHECKSUMS = ("md5", "sha256")
 
 NO_CHECKSUMS: Mapping[str, bytes] = MappingProxyType({})
 
+NO_TAGS: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, kw_only=True)
 class StorageBackend:
@@ -125,6 +127,17 @@ class MediaStore(Protocol):
 
         :raise UploadBroken: the stream holds less or more than `length`, or could not be read.
         :raise InvalidInput: a checksum differs.
+        """
+        ...
+
+    def copy_from(
+        self, source: MediaStore, object_id: str, *, going_on: Callable[[], object], confirm: Callable[[], object]
+    ) -> bool:
+        """Copy an object from another store without its bytes passing through here; false when that cannot be done.
+
+        What `going_on`, which is called now and then, raises breaks the copy off; `confirm` is that of `write`.
+
+        :raise ObjectNotFound: `source` has no bytes for it.
         """
         ...
 

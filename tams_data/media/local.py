@@ -12,7 +12,6 @@ or a reader between them, and doubles the number of files.
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import hashlib
 import io
@@ -23,22 +22,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import time_ns
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
 
-from tams_data.errors import InvalidInput, InvalidSetting, MediaStoreFailed, ObjectNotFound, UploadBroken
-from tams_data.media.base import NO_CHECKSUMS, OpenObject, Stat, StorageBackend, Stream
+from tams_data.errors import InvalidSetting, MediaStoreFailed, ObjectNotFound
+from tams_data.media.base import NO_CHECKSUMS, NO_TAGS, MediaStore, OpenObject, Stat, StorageBackend, Stream
 from tams_data.media.files import create_once, make_folder, sync_folder
 from tams_data.media.signing import Signer
 from tams_data.media.tokens import token, utf8
+from tams_data.media.uploads import CHUNK, Upload
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-CHUNK = 256 * 1024
-"""Bytes moved at once: the fewest at which granian moves them at full speed, so what a transfer holds of memory."""
 
 NS_PER_S = 10**9
 
@@ -58,6 +55,7 @@ class LocalMediaStore:
         url_timeout_s: int = 3600,
         default_storage: bool = True,
         path: str = "/media",
+        tags: Mapping[str, Any] = NO_TAGS,
         clock_ns: Callable[[], int] = time_ns,
     ) -> None:
         """Open the store in `folder`, made when missing, and remove what uploads left that a crash ended.
@@ -80,6 +78,7 @@ class LocalMediaStore:
             provider="self-hosted",
             store_product="tams-data-service",
             label=label,
+            tags=tags,
             default_storage=default_storage,
         )
 
@@ -134,9 +133,10 @@ class LocalMediaStore:
         """Store an object's bytes. See `MediaStore.write`."""
         path = self._path(object_id)
         with _naming("store", object_id), _temporary(self._incoming) as (name, file):
-            digests = _copy(stream, file, length=length, algorithms={"sha256", *checksums})
-            _compare(checksums, digests)
-            stat = self._new_stat(length, content_type, digests["sha256"])
+            upload = Upload(stream, length=length, algorithms={"sha256", *checksums})
+            file.writelines(upload)
+            upload.compare(checksums)
+            stat = self._new_stat(length, content_type, upload.digest("sha256"))
             file.write(_footer(object_id, stat))
             file.flush()
             os.fsync(file.fileno())
@@ -152,6 +152,17 @@ class LocalMediaStore:
         failures = [error for one in object_ids if (error := self._delete(one)) is not None]
         if failures:
             raise failures[0]
+
+    def copy_from(
+        self,
+        source: MediaStore,  # noqa: ARG002  # see the protocol
+        object_id: str,  # noqa: ARG002
+        *,
+        going_on: Callable[[], object],  # noqa: ARG002
+        confirm: Callable[[], object],  # noqa: ARG002
+    ) -> bool:
+        """Never: bytes come to this machine through `write`. See `MediaStore.copy_from`."""
+        return False
 
     def check(self) -> None:
         """Return when files can be written to the folder. See `MediaStore.check`."""
@@ -258,41 +269,6 @@ def _sweep(folder: Path) -> None:
         with suppress(FileNotFoundError, BlockingIOError), name.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             name.unlink()
-
-
-def _copy(stream: Stream, file: IO[bytes], *, length: int, algorithms: Iterable[str]) -> dict[str, bytes]:
-    """Copy exactly `length` bytes; their digests by algorithm.
-
-    :raise UploadBroken: there are fewer or more, or reading failed.
-    """
-    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
-    left = length
-    while left:
-        chunk = _read(stream, min(left, CHUNK), length)
-        if not chunk:
-            # Servers end the stream when the client goes away: only the length tells it from a whole upload.
-            raise UploadBroken(f"the upload ended after {length - left} of {length} bytes")
-        file.write(chunk)
-        for one in hashes.values():
-            one.update(chunk)
-        left -= len(chunk)
-    if _read(stream, 1, length):
-        raise UploadBroken(f"the upload has more than the {length} bytes it announced")
-    return {name: one.digest() for name, one in hashes.items()}
-
-
-def _read(stream: Stream, size: int, length: int) -> bytes:
-    try:
-        return stream.read(size)
-    except OSError as error:
-        raise UploadBroken(f"the upload of {length} bytes could not be read: {error}") from error
-
-
-def _compare(expected: Mapping[str, bytes], digests: Mapping[str, bytes]) -> None:
-    for name, digest in expected.items():
-        if digests[name] != digest:
-            given, found = (base64.b64encode(one).decode() for one in (digest, digests[name]))
-            raise InvalidInput(f"the bytes have the {name} {found}, not {given}", field=name, value=given)
 
 
 def _footer(object_id: str, stat: Stat) -> bytes:

@@ -69,6 +69,24 @@ def sizes(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
     return by_key(tables, keys=keys).select("key", "size_bytes")
 
 
+def unsized(tables: Tables, *, storage_id: Bound, after: Sequence[Bound], before_ns: Bound, limit: int) -> ir.Table:
+    """Up to `limit` objects on a backend whose size is not known: `created_ns`, `key`, `id`, in order of the first two.
+
+    They were registered before `before_ns`, and come after the (created_ns, key) of `after`.
+    """
+    objects, instances = tables.objects, tables.object_instances
+    created_ns, key = after
+    found = objects.filter(
+        objects.size_bytes.isnull(),
+        objects.created_ns < before_ns,
+        objects.created_ns >= created_ns,  # says no more than the next, and is what engines can look up
+        (objects.created_ns > created_ns) | (objects.key > key),
+    )
+    there = instances.filter(instances.storage_id == storage_id)
+    found = found.semi_join(there, found.key == there.object_key).select("created_ns", "key", "id")
+    return found.order_by("created_ns", "key").limit(limit)
+
+
 def needing_init(tables: Tables, *, keys: ir.Table) -> ir.Table:
     """Those of the column `key` of `keys` that some object needs as its initialisation object, `init_object_key`."""
     objects = tables.objects

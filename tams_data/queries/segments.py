@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
@@ -143,6 +145,12 @@ def totals(tables: Tables, *, flow_id: Bound) -> ir.Table:
 def object_keys(tables: Tables, *, keys: ir.Table) -> ir.Table:
     """Those of the column `key` of `keys` that some segment refers to, as `object_key`."""
     return tables.segments.semi_join(keys, tables.segments.object_key == keys.key).select("object_key").distinct()
+
+
+def uses(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
+    """How many segments of which flow use the objects with these keys: `flow_id`, `object_key`, `count`."""
+    used = tables.segments.filter(tables.segments.object_key.isin(keys))
+    return used.group_by("flow_id", "object_key").aggregate(count=used.count())
 
 
 def _of_flow(

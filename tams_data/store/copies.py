@@ -90,7 +90,8 @@ class Copier:
         target = self._media.get(copy.storage_id)
         if target is None:
             raise UnknownStorageBackend(f"no storage backend {copy.storage_id}", value=copy.storage_id)
-        with ExitStack() as held, self._source(copy.object_id, there) as incoming:
+        holder = self._holder(copy.object_id, there)
+        with ExitStack() as held:
 
             def confirm() -> None:
                 # From here until the rows agree with the bytes, nothing is swept: should the object be deleted
@@ -98,32 +99,45 @@ class Copier:
                 held.enter_context(self._lock)
                 self._writer.submit(self._check, copy)
 
-            target.write(
-                copy.object_id,
-                _UntilClosing(incoming.stream, self._closing),
-                length=incoming.length,
-                content_type=incoming.content_type,
-                checksums=incoming.checksums,
-                confirm=confirm,
-            )
+            if holder is None or not target.copy_from(
+                holder, copy.object_id, going_on=self._refuse_closing, confirm=confirm
+            ):
+                with self._source(copy.object_id, holder, there) as incoming:
+                    target.write(
+                        copy.object_id,
+                        _Checked(incoming.stream, self._refuse_closing),
+                        length=incoming.length,
+                        content_type=incoming.content_type,
+                        checksums=incoming.checksums,
+                        confirm=confirm,
+                    )
             self._writer.submit(self._finish, copy)
 
+    def _holder(self, object_id: str, there: Sequence[Mapping[str, Any]]) -> MediaStore | None:
+        """A backend of the service that has the bytes of an object, if there is one."""
+        stores = (self._media.get(row["storage_id"]) for row in there)
+        return next((media for media in stores if media is not None and media.stat(object_id) is not None), None)
+
     @contextmanager
-    def _source(self, object_id: str, there: Sequence[Mapping[str, Any]]) -> Iterator[Incoming]:
-        """The bytes of an object, from a backend of the service where there is one that has them."""
-        for row in there:
-            media = self._media.get(row["storage_id"])
-            if media is not None and media.stat(object_id) is not None:
-                with media.open(object_id) as opened:
-                    stat = opened.stat
-                    checksums = NO_CHECKSUMS if stat.sha256 is None else {"sha256": stat.sha256}
-                    yield Incoming(stat.size_bytes, stat.content_type, opened.file, checksums)
-                    return
+    def _source(
+        self, object_id: str, holder: MediaStore | None, there: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Incoming]:
+        """The bytes of an object, from the backend that has them or from a URL."""
+        if holder is not None:
+            with holder.open(object_id) as opened:
+                stat = opened.stat
+                checksums = NO_CHECKSUMS if stat.sha256 is None else {"sha256": stat.sha256}
+                yield Incoming(stat.size_bytes, stat.content_type, opened.file, checksums)
+                return
         url = next((row["url"] for row in there if row["url"] is not None), None)
         if url is None:
             raise ObjectNotFound(f"no bytes are stored for object {object_id!r}")
         with self._fetch(url) as incoming:
             yield incoming
+
+    def _refuse_closing(self) -> None:
+        if self._closing.is_set():
+            raise StoreUnavailable("the store is closing")
 
     def _finished(self, transaction: Transaction, copy: Copy) -> None:
         instances.finish_copy(transaction, copy, self._clock_ns())
@@ -138,13 +152,12 @@ def _given_up(transaction: Transaction, copy: Copy) -> None:
     instances.end_copies(transaction, [copy])
 
 
-class _UntilClosing:
-    """A stream that breaks off when the store closes."""
+class _Checked:
+    """A stream that is asked before each piece whether to go on."""
 
-    def __init__(self, stream: Stream, closing: threading.Event) -> None:
-        self._stream, self._closing = stream, closing
+    def __init__(self, stream: Stream, going_on: Callable[[], object]) -> None:
+        self._stream, self._going_on = stream, going_on
 
     def read(self, size: int, /) -> bytes:
-        if self._closing.is_set():
-            raise StoreUnavailable("the store is closing")
+        self._going_on()
         return self._stream.read(size)

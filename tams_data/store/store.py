@@ -33,6 +33,7 @@ from tams_data.store.profiles import CreateProfile
 from tams_data.store.registration import CreateObject, ObjectCreator
 from tams_data.store.segments import AddSegments, SegmentAdder
 from tams_data.store.service import DescribeService
+from tams_data.store.sizes import Measurer
 from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
@@ -48,7 +49,7 @@ _WRITER_ANSWERS_WITHIN_S = 5
 class Store:
     """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads.
 
-    `jobs` is what goes on in the background: long deletions, copies of objects, and the bytes of what was deleted.
+    `jobs` is what goes on in the background: long deletions, copies of objects, the bytes of what was deleted, sizes.
     Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does what there is to do.
     """
 
@@ -108,8 +109,9 @@ class Store:
             lock=self._sweeper.lock,
             closing=self._closing,
         )
+        measuring = Job("measuring", Measurer(self.database, self.media, self._writer).step)
         self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
-        return Jobs(self._deleting, self._copying, self._sweeping)
+        return Jobs(self._deleting, self._copying, self._sweeping, measuring)
 
     def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
         """Create a source that has no flows yet. See `sources.create`."""

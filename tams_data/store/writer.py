@@ -49,8 +49,11 @@ def _verdict(command: Callable[[Transaction, A], R], transaction: Transaction, a
         return error
 
 
-_PATIENCE = 3
-"""The writer waits for callers who may come again a third of what their last commit took, at most."""
+_PATIENCE, _MOST_PATIENCE_NS = 3, 7_000_000
+"""The writer waits for callers who may come again a third of what their last commit took, and 7 ms at the most.
+
+A longer commit is one of many rows, which cost the same in one commit as in two.
+"""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Writer:
             began = monotonic_ns()
             self._commit(group)
             self._expected = len(group) + self._queue.qsize()
-            self._patience_ns = (monotonic_ns() - began) // _PATIENCE
+            self._patience_ns = min((monotonic_ns() - began) // _PATIENCE, _MOST_PATIENCE_NS)
             if last:
                 return
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tams_data.errors import ObjectNotFound
-from tams_data.media import NO_CHECKSUMS, OpenObject, Stat, StorageBackend, Stream
+from tams_data.media import NO_CHECKSUMS, MediaStore, OpenObject, Stat, StorageBackend, Stream
 
 STORAGE_IDS = {name: f"{i:08}-0000-4000-8000-000000000000" for i, name in enumerate(["x", "y", "z", "a", "b"])}
 """By a name for each backend; x and y have no label, and the ids of z, a and b are in no order of their labels."""
@@ -61,6 +61,16 @@ class Elsewhere:
         confirm: Callable[[], object] | None = None,
     ) -> Stat:
         raise NotImplementedError("clients upload to the address of the store")
+
+    def copy_from(
+        self,
+        source: MediaStore,  # noqa: ARG002
+        object_id: str,  # noqa: ARG002
+        *,
+        going_on: Callable[[], object],  # noqa: ARG002
+        confirm: Callable[[], object],  # noqa: ARG002
+    ) -> bool:
+        return False
 
     def delete(self, object_ids: Iterable[str]) -> None:
         list(object_ids)

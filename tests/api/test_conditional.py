@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.builders import Json, new_id, video_flow
+from tests.api.builders import Json, new_id, profile, video_flow
 from tests.api.client import CheckedClient, as_object
 
 OBJECT = {
@@ -23,11 +23,22 @@ def flow(client: CheckedClient) -> Json:
 
 
 def resources(flow: Json) -> list[str]:
-    """The paths of single resources."""
+    """The paths of a flow, its source, its object and their properties, and of the service."""
     below = ["label", "tags", "tags/a", "read_only", "flow_collection"]
     of_flow = [f"/flows/{flow['id']}", *(f"/flows/{flow['id']}/{name}" for name in below)]
     source = f"/sources/{flow['source_id']}"
     return [*of_flow, source, f"{source}/label", f"{source}/tags", f"{source}/tags/a", "/objects/o", "/service"]
+
+
+def others(client: CheckedClient) -> list[str]:
+    """The paths of a profile, a webhook and a deletion request."""
+    doomed = client.create_flow(video_flow())["id"]
+    deletion = as_object(client.post("/deletion-requests", json={"flow_id": doomed}))["id"]
+    return [
+        f"/service/profiles/{client.create_profile(profile())['id']}",
+        f"/service/webhooks/{client.create_webhook()['id']}",
+        *(f"/{name}/{deletion}" for name in ("flow-delete-requests", "deletion-requests")),
+    ]
 
 
 def etag(client: CheckedClient, path: str) -> str:
@@ -36,7 +47,7 @@ def etag(client: CheckedClient, path: str) -> str:
 
 
 def test_who_has_a_resource_gets_nothing_twice(client: CheckedClient, flow: Json) -> None:
-    for path in resources(flow):
+    for path in [*resources(flow), *others(client)]:
         known = etag(client, path)
         for condition in (known, f'"other", {known}', known.removeprefix("W/"), "*"):
             for method in ("GET", "HEAD"):

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from tams_data.media import LocalMediaStore
-from tests.benchmarks import columns, dataset, reading, tags, writing
+from tests.benchmarks import columns, dataset, reading, tags, vast, writing
 from tests.benchmarks.report import Figure, show
 
 FLOWS = 1000
-NAMES = ("columns", "tags", "reading", "writing")
+NAMES = ("columns", "tags", "reading", "writing", "vast")
 
 
 @click.command()
@@ -31,6 +31,8 @@ def main(names: tuple[str, ...], small: bool, folder: Path) -> None:
         figures += _reading(folder.resolve(), segments)
     if "writing" in chosen:
         figures += writing.rates()
+    if "vast" in chosen:
+        figures += vast.figures(folder.resolve(), segments=segments, flows=FLOWS)
     folder.mkdir(exist_ok=True)
     show(figures, folder / "figures.json")
 

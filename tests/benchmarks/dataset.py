@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tams_data import schema
+from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.timerange import NS_PER_SECOND
 
@@ -29,15 +30,20 @@ def build(path: Path, *, segments: int, flows: int, storage_id: str) -> None:
         return
     path.unlink(missing_ok=True)
     database = DuckDB(path)
-    database.create_tables()
-    _add_flows(database, flows, segments // flows)
-    for first in range(0, segments, CHUNK):
-        _add_segments(database, np.arange(first, min(first + CHUNK, segments)), flows, storage_id)
+    fill(database, segments=segments, flows=flows, storage_id=storage_id)
     database.close()
     done.write_text(storage_id)
 
 
-def _add_flows(database: DuckDB, count: int, segments_each: int) -> None:
+def fill(database: Database, *, segments: int, flows: int, storage_id: str) -> None:
+    """Create the tables of an empty database and insert it all."""
+    database.create_tables()
+    _add_flows(database, flows, segments // flows)
+    for first in range(0, segments, CHUNK):
+        _add_segments(database, np.arange(first, min(first + CHUNK, segments)), flows, storage_id)
+
+
+def _add_flows(database: Database, count: int, segments_each: int) -> None:
     ids = [flow_id(number) for number in range(count)]
     common = {"format": "urn:x-nmos:format:video", "tags": "{}", "tag_terms": [], "created_ns": CREATED_NS}
     flow = {
@@ -65,7 +71,7 @@ def _add_flows(database: DuckDB, count: int, segments_each: int) -> None:
         transaction.insert(schema.FLOW_TIMELINES, rows)
 
 
-def _add_segments(database: DuckDB, numbers: np.ndarray, flows: int, storage_id: str) -> None:
+def _add_segments(database: Database, numbers: np.ndarray, flows: int, storage_id: str) -> None:
     """One chunk: segment i is the (i // flows)th of flow i % flows, and uses object i + 1."""
     count = len(numbers)
     starts = numbers // flows * SEGMENT_NS

@@ -8,47 +8,19 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tams_data import media
-from tams_data.errors import InvalidInput, InvalidSetting, MediaStoreFailed, ObjectNotFound, UploadBroken, UrlRefused
+from tams_data.errors import InvalidInput, InvalidSetting, MediaStoreFailed, UrlRefused
 from tams_data.media import LocalMediaStore, Stat
-from tams_data.media.local import CHUNK
+from tams_data.media.uploads import CHUNK
 from tams_data.settings import Settings
-
-NOW_NS = 1_800_000_000_123_456_789
-BASE_URL = "http://tams.example"
-MP2T = "video/mp2t"
-
-
-class Clock:
-    """A clock that stands until it is told otherwise."""
-
-    now_ns = NOW_NS
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
-class Broken:
-    """A stream that gives some bytes and then fails."""
-
-    def __init__(self, start: bytes, error: BaseException) -> None:
-        self._start, self._error = BytesIO(start), error
-
-    def read(self, size: int, /) -> bytes:
-        chunk = self._start.read(size)
-        if not chunk:
-            raise self._error
-        return chunk
+from tests.tams_data.media.stores import BASE_URL, MP2T, NOW_NS, Clock, content_of, put
 
 
 @pytest.fixture
@@ -64,15 +36,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path, clock: Clock) -> LocalMediaStore:
     return LocalMediaStore(folder, secret=bytes(32), url_timeout_s=60, clock_ns=clock)
-
-
-def put(store: LocalMediaStore, object_id: str, content: bytes, **more: object) -> Stat:
-    return store.write(object_id, BytesIO(content), **{"length": len(content), "content_type": MP2T, **more})  # type: ignore[arg-type]
-
-
-def content_of(store: LocalMediaStore, object_id: str) -> bytes:
-    with store.open(object_id) as opened:
-        return opened.file.read()
 
 
 def files(folder: Path) -> list[Path]:
@@ -103,13 +66,6 @@ def test_what_is_written_is_read(store: LocalMediaStore) -> None:
     assert opened.file.closed
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_any_size_is_kept_to_the_byte(store: LocalMediaStore, size: int) -> None:
-    content = os.urandom(size)
-    assert put(store, "one", content).size_bytes == size
-    assert content_of(store, "one") == content
-
-
 @pytest.mark.parametrize(
     "object_id",
     [
@@ -131,82 +87,7 @@ def test_any_id_is_safe(store: LocalMediaStore, folder: Path, object_id: str) ->
     assert path.relative_to(folder).parts == (path.name[:2], path.name[2:4], path.name)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.text(min_size=1), st.binary(max_size=40), min_size=1, max_size=5))
-def test_objects_do_not_touch_each_other(store: LocalMediaStore, contents: dict[str, bytes]) -> None:
-    for object_id, content in contents.items():
-        put(store, object_id, content)
-    assert {object_id: content_of(store, object_id) for object_id in contents} == contents
-
-
-@pytest.mark.parametrize("object_id", ["", "\ud800"], ids=["empty", "lone-surrogate"])
-@pytest.mark.parametrize(
-    "use",
-    [
-        pytest.param(lambda store, id_: store.stat(id_), id="stat"),
-        pytest.param(lambda store, id_: store.open(id_), id="open"),
-        pytest.param(lambda store, id_: put(store, id_, b""), id="write"),
-        pytest.param(lambda store, id_: store.delete([id_]), id="delete"),
-        pytest.param(lambda store, id_: store.get_url(id_, presigned=False, base_url=BASE_URL), id="get_url"),
-    ],
-)
-def test_what_is_no_id_is_refused(
-    store: LocalMediaStore, use: Callable[[LocalMediaStore, str], object], object_id: str
-) -> None:
-    with pytest.raises(InvalidInput):
-        use(store, object_id)
-
-
-def test_what_is_not_there_is_not_there(store: LocalMediaStore) -> None:
-    assert store.stat("one") is None
-    with pytest.raises(ObjectNotFound, match="'one'"):
-        store.open("one")
-
-
-def test_the_file_knows_its_end(store: LocalMediaStore) -> None:
-    """What follows the bytes on disk is never read, from wherever reading starts."""
-    put(store, "one", b"0123456789")
-    with store.open("one") as opened:
-        assert opened.file.seek(-3, os.SEEK_END) == 7
-        assert opened.file.read() == b"789"
-        assert opened.file.seek(4) == 4
-        assert opened.file.read(2) == b"45"
-        assert opened.file.seek(1, os.SEEK_CUR) == 7
-        assert opened.file.seek(10**6) == 10**6
-        assert opened.file.read() == b""
-
-
 # Uploads that break leave nothing.
-
-
-@pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize(
-    ("length", "message"),
-    [
-        pytest.param(6, "ended after 5 of 6 bytes", id="short"),
-        pytest.param(4, "more than the 4 bytes", id="long"),
-        pytest.param(0, "more than the 0 bytes", id="none-announced"),
-    ],
-)
-def test_an_upload_of_another_length_is_refused(store: LocalMediaStore, length: int, message: str) -> None:
-    with pytest.raises(UploadBroken, match=message):
-        put(store, "one", b"media", length=length)
-
-
-@pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        pytest.param(ConnectionResetError("gone"), UploadBroken, id="client-gone"),
-        pytest.param(RuntimeError("a bug"), RuntimeError, id="anything-else"),
-        pytest.param(KeyboardInterrupt(), KeyboardInterrupt, id="interrupt"),
-    ],
-)
-def test_an_upload_that_fails_is_undone(
-    store: LocalMediaStore, error: BaseException, expected: type[BaseException]
-) -> None:
-    with pytest.raises(expected):
-        store.write("one", Broken(b"x" * CHUNK, error), length=2 * CHUNK, content_type=MP2T)
 
 
 @pytest.mark.usefixtures("leaves_nothing")
@@ -221,28 +102,6 @@ def test_a_failing_disk_is_named_and_leaves_nothing(
         patch.setattr(call, full)
         with pytest.raises(MediaStoreFailed, match="cannot store object 'one': No space left on device"):
             put(store, "one", b"media")
-
-
-@pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize("algorithm", media.CHECKSUMS)
-def test_a_wrong_checksum_is_refused(store: LocalMediaStore, algorithm: str) -> None:
-    with pytest.raises(InvalidInput, match=f"the bytes have the {algorithm} ") as caught:
-        put(store, "one", b"media", checksums={algorithm: hashlib.new(algorithm, b"other").digest()})
-    assert caught.value.field == algorithm
-
-
-def test_right_checksums_are_accepted(store: LocalMediaStore) -> None:
-    checksums = {name: hashlib.new(name, b"media").digest() for name in media.CHECKSUMS}
-    put(store, "one", b"media", checksums=checksums)
-    assert content_of(store, "one") == b"media"
-
-
-def test_a_broken_upload_leaves_what_was_there(store: LocalMediaStore) -> None:
-    before = put(store, "one", b"before")
-    with pytest.raises(UploadBroken):
-        put(store, "one", b"after", length=1000)
-    assert store.stat("one") == before
-    assert content_of(store, "one") == b"before"
 
 
 def test_confirmation_comes_last_and_can_undo(store: LocalMediaStore, folder: Path) -> None:
@@ -298,13 +157,6 @@ def test_what_is_open_outlives_replacement_and_deletion(store: LocalMediaStore) 
 
 
 # Deletion.
-
-
-def test_deletion_passes_over_what_is_not_there(store: LocalMediaStore, folder: Path) -> None:
-    for object_id in ("one", "two"):
-        put(store, object_id, b"media")
-    store.delete(["one", "never", "two"])
-    assert files(folder) == []
 
 
 def test_one_that_cannot_be_deleted_does_not_keep_the_others(
