@@ -11,7 +11,7 @@ SUPPORTED := import sys; raise SystemExit(not (3, 10) <= sys.version_info[:2] <=
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test vast-sdk-tests lint format bench soak lock clean
+.PHONY: help install run run-vast test vast-sdk-tests lint format bench soak lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -20,6 +20,9 @@ install: $(STAMP)  ## .venv, with what requirements.lock says and the project it
 
 run: install  ## the service, with TAMS_* variables and .env as settings
 	@exec $(BIN)/tams run
+
+run-vast: install  ## the service on an emulator of VAST Database, to try that engine
+	@exec $(BIN)/python -m tests.vast_emulator.service
 
 test: install  ## every test but the soak tests, and the examples in tams_data; TEST_FLAGS for pytest
 	@$(BIN)/python -m pytest --doctest-modules tests tams_data $(TEST_FLAGS)
