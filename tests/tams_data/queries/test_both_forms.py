@@ -58,6 +58,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (segments.counted, WINDOW, {"most": 2}),
     (segments.bounds, OF_A, {}),
     (segments.object_keys, {"keys": KEYS}, {}),
+    (segments.uses, {"keys": [1, 2, 3]}, {}),
     *((flows.page, {}, {"limit": 9, "sort_by": by, "reverse": back}) for by in flows.ORDERS for back in (False, True)),
     (flows.page, {"after": (1, "", "")}, {"limit": 9, "sort_by": "label"}),
     (flows.page, {"after": (2**62, "x")}, {"limit": 2}),
@@ -96,6 +97,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (objects.copies, {"keys": [1, 2]}, {}),
     (objects.copies_due, {"now_ns": 2**62}, {"limit": 9}),
     (objects.sizes, {"keys": [1, 2]}, {}),
+    (objects.unsized, {"storage_id": BACKEND, "after": (0, 0), "before_ns": 2**62}, {"limit": 9}),
     *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
     (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
     (objects.last_key, {}, {}),
@@ -115,7 +117,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
 
 
 IN_ORDER = {
-    *(segments.page, flows.page, sources.page, objects.referring_flows, objects.copies_due),
+    *(segments.page, flows.page, sources.page, objects.referring_flows, objects.copies_due, objects.unsized),
     *(deletions.page, deletions.unfinished, deletions.discarded),
     *(flows.members, flows.collecting, sources.members, sources.collecting),
 }
