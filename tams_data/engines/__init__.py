@@ -35,6 +35,6 @@ def _vast(place: str) -> Database:
         raise InvalidSetting("TAMS_DATABASE_URL: a vast:// URL has a bucket and a schema; keys are in VAST_ variables")
     from tams_data.engines.vast import Vast  # noqa: PLC0415  # its SDK takes a second, which others need not wait
 
-    bucket, _, schema = place.strip("/").partition("/")
+    bucket, _, schema = place.rstrip("/").partition("/")
     given = {"bucket": bucket, "VAST_SCHEMA": schema}
     return Vast(VastSettings.load(**{name: value for name, value in given.items() if value}))
