@@ -52,6 +52,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (segments.extent, {**WINDOW, "start_ns": 1000, "end_ns": MAX_NS}, {}),
     (segments.covered_by, WINDOW, {}),
     (segments.covered_by, {**WINDOW, "object_key": 2}, {}),
+    (segments.totals, OF_A, {}),
     (segments.timeline, OF_A, {}),
     (segments.timeline, {"flow_id": M}, {}),
     (segments.covered_by, WINDOW, {"limit": 2}),
