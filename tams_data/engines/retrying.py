@@ -17,12 +17,12 @@ ATTEMPTS = 8
 _FIRST_S, _MOST_S = 0.02, 0.5
 
 
-def retried(attempt: Callable[[], R]) -> R:
-    """The result of `attempt`, made again after a conflict, each time later and at random.
+def retried(attempt: Callable[[], R], attempts: int = ATTEMPTS) -> R:
+    """The result of `attempt`, made again after a conflict, up to `attempts` times, each time later and at random.
 
     :raise TransactionConflict: there was one each time.
     """
-    for number in range(ATTEMPTS - 1):
+    for number in range(attempts - 1):
         try:
             return attempt()
         except TransactionConflict:

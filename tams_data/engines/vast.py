@@ -45,6 +45,9 @@ _ROW_ID = "$row_id"
 _LOCKS = 4096
 """Rows to lock names by. Two names on one row cost a retry now and then."""
 
+_PATIENCE = 60
+"""How often creating the tables is tried while another process is at it: for some 15 s."""
+
 _SORTED_TABLES = (5, 3)
 """The version of VAST that first has them; before, a table gets a semi-sorted projection."""
 
@@ -211,7 +214,7 @@ class Vast:
             transaction.__exit__(None, None, None)
 
     def create_tables(self) -> None:
-        retried(self._create_tables)
+        retried(self._create_tables, _PATIENCE)
 
     def _create_tables(self) -> None:
         try:
