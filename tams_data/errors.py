@@ -11,6 +11,7 @@
      ├── NotFound
      │    ├── SourceNotFound
      │    ├── FlowNotFound
+     │    ├── AnalysisNotFound
      │    ├── ObjectNotFound
      │    ├── ProfileNotFound
      │    ├── WebhookNotFound
