@@ -99,8 +99,9 @@ class _Reads:
 
     def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
         found = compiled(query, values, **options)
-        with _errors(), self._backend.session(found.tables, self._snapshot) as cursor:
-            for name, table in binding.relations(values).items():
+        relations = binding.relations(values)
+        with _errors(), self._backend.session(found.tables, self._snapshot, own=bool(relations)) as cursor:
+            for name, table in relations.items():
                 cursor.register(name, table)
             return cursor.execute(found.sql, binding.parameters(values)).fetch_arrow_table()
 
