@@ -156,7 +156,7 @@ class _Writes(_Reads):
                 reader = vast_table.select(
                     list(columns),
                     predicate=rendered(metadata.ibis_table, part),
-                    config=self._snapshot.config(metadata),
+                    config=self._snapshot.config(metadata, part),
                     internal_row_id=True,
                 )
                 parts.append(reader.read_all())
