@@ -42,8 +42,8 @@ from tams_data.settings import VastSettings
 
 _ROW_ID = "$row_id"
 
-_LOCKS = 4096
-"""Rows to lock names by. Two names on one row cost a retry now and then."""
+_LOCKS = 4095
+"""Rows to lock names by, between the first and the last one. Two names on one row cost a retry now and then."""
 
 _PATIENCE = 60
 """How often creating the tables is tried while another process is at it: for some 15 s."""
@@ -253,7 +253,7 @@ class Vast:
             self._source.load(table.name, transaction)
         writes = _Writes(self._backend, self._source.snapshot(transaction))
         if schema.WRITE_LOCKS.name not in found:
-            count = _LOCKS + 1
+            count = _LOCKS + 2
             writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(count, slot=list(range(count)), number=0))
         writes.lock("schema")  # two processes must not both note the version
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
