@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from tests.benchmarks.dataset import SEGMENT_NS, flow_id
 from tests.benchmarks.reading import LIMIT, WINDOW_NS
 from tests.benchmarks.report import Figure, interleaved_ms, ratio_at_least, ratio_at_most
 from tests.benchmarks.service import service
-from tests.benchmarks.writing import CLIENTS, _Client
+from tests.benchmarks.writing import CLIENTS, _Client, run_all
 from tests.vast_emulator.emulator import ACCESS_KEY, CONTROL, SECRET_KEY
 
 BUCKET = "bench"
@@ -148,11 +147,7 @@ def _group_commit(*, seconds: int = 8) -> Figure:
                 client.prepare()
             emulator.counts()
             until = time.monotonic() + seconds
-            threads = [threading.Thread(target=client.run, args=(until,)) for client in clients]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            run_all(clients, until)
             transactions = emulator.counts()["requests"]["begin"]
     posts = sum(client.posts for client in clients)
     each = posts / transactions
