@@ -148,7 +148,8 @@ def _group_commit(*, seconds: int = 8) -> Figure:
             emulator.counts()
             until = time.monotonic() + seconds
             run_all(clients, until)
-            transactions = emulator.counts()["requests"]["begin"]
+            # Each that adds segments updates the timelines of their flows once; what jobs look for, they only read.
+            transactions = emulator.counts()["requests"]["update"]
     posts = sum(client.posts for client in clients)
     each = posts / transactions
     return Figure("VAST, single posts, 16 clients", each, "segments", "a transaction", 8, "at least 8", each >= 8)
