@@ -14,11 +14,10 @@ from werkzeug.exceptions import NotAcceptable
 from api.filters import VALUES_PATTERN, check_count, truth, values_of
 from api.models.answers import Rows
 from api.models.common import Format, QueryBool, TimerangeText, query_int_within
-from api.openapi import answers, blueprint
+from api.openapi import answers, as_problem, blueprint
 from api.paging import json
-from api.state import store
+from api.state import analytics
 from api.validation import Query, validated
-from tams_data.analytics import Analytics
 from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.analysis import Analysis, Parameter
 from tams_data.timerange import TimeRange
@@ -110,7 +109,7 @@ def _view(analysis: Analysis) -> Callable[..., Response]:
 
     def view(query: AnalysisQuery) -> Response:
         answer = _negotiated()
-        rows = Analytics(store().database).run(analysis.name, **query.parameters())
+        rows = analytics().run(analysis.name, **query.parameters())
         return answer(analysis, rows)
 
     view.__name__ = f"analyse_{analysis.name.replace('-', '_')}"
@@ -152,7 +151,8 @@ _ANSWERS = {JSON: _as_json, ARROW: _as_arrow, CSV: _as_csv}
 
 
 def _responses() -> dict[Any, Any]:
-    found = answers(400, ok=Rows)
+    unavailable = as_problem("The engine that analyses run on cannot serve now")
+    found = answers(400, ok=Rows, status_503=unavailable)
     found[200]["content"] |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (ARROW, CSV)}
     return found
 

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tams_data.engines.base import Reader
+from tams_data.engines.base import Database, Described
+from tams_data.engines.reader import connect_reader
 from tams_data.errors import AnalysisNotFound, InvalidInput
 from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.analysis import Analysis
 from tams_data.schema import tag_term
+from tams_data.settings import Settings
 from tams_data.timerange import TimeRange
 
 _PRESENT = "now_ns"
@@ -33,7 +35,7 @@ class Runs(Protocol):
 class Analytics:
     """The analyses, run by a reader. `clock` is the present, ns UTC, for those that ask how long ago something was."""
 
-    def __init__(self, reader: Reader, *, clock: Callable[[], int] = time_ns) -> None:
+    def __init__(self, reader: Described, *, clock: Callable[[], int] = time_ns) -> None:
         self._reader = reader
         self._clock = clock
 
@@ -56,8 +58,16 @@ class Analytics:
             return analysis.schema.empty_table()
         for one in filters.keys() - set(analysis.takes):
             raise InvalidInput(f"{name} cannot be filtered by {one}", field=one, value=filters[one])
-        rows = self._reader.read(analysis.query, {**filters, **values}, **options)
+        rows = analysis.rows(self._reader, {**filters, **values}, options)
         return rows.select(analysis.schema.names).cast(analysis.schema)
+
+
+def analytics_of(database: Database, settings: Settings) -> Analytics:
+    """The analyses of a store, run on the engine of `TAMS_ANALYTICS_URL` where one is set, else on its database.
+
+    :raise InvalidSetting: there is no such engine, or the package that it needs is not installed.
+    """
+    return Analytics(connect_reader(settings.analytics_url) if settings.analytics_url else database)
 
 
 def find(name: str) -> Analysis:
