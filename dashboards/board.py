@@ -13,7 +13,8 @@ from dashboards import markup
 from dashboards.answers import Answers, Question
 from dashboards.clock import Clock
 from dashboards.filters import Filters
-from dashboards.picture import Frame, Picture, html
+from dashboards.markup import View
+from dashboards.picture import Frame, Picture
 from tams_data.errors import RequestFailed, TamsDataError
 from tams_data.timerange import NS_PER_SECOND
 
@@ -48,7 +49,7 @@ class Board:
         self._service = service
         self._schedule = schedule
         self.frames = {one.name: Frame(one, clock) for one in pictures}
-        self.status, self.alert = html(""), html("")
+        self.status, self.alert = View(""), View("")
         self._round = 0
         self._waiting: dict[Question, list[Picture]] = {}
         self._began_ns, self._due_ns = 0, 0
@@ -132,13 +133,13 @@ class Board:
 
     def _say(self) -> None:
         if self._away:
-            self.status.object = markup.status("No answer", kind="away")
-            self.alert.object = markup.alert(
+            self.status.html = markup.status("No answer", kind="away")
+            self.alert.html = markup.alert(
                 f"The service at {self._service} does not answer. What is shown may be old; it is asked again.",
                 self._away,
             )
         elif self._round:
             time = self._clock.wall_text(time_ns(), zone=True).partition(" ")[2]
-            self.status.object, self.alert.object = markup.status(f"Live, {time}"), ""
+            self.status.html, self.alert.html = markup.status(f"Live, {time}"), ""
         else:
-            self.status.object = markup.status("Loading", kind="waiting")
+            self.status.html = markup.status("Loading", kind="waiting")

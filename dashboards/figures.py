@@ -12,6 +12,7 @@ from bokeh.plotting import figure
 ACCENT, SECOND = "#4080ee", "#d98a2b"
 
 _HEIGHT = 240
+_LONE_MS = 43_200_000  # half a day on either side of a time that is alone
 _TOOLTIP = "<div class='tip'><span>@name</span><b>@text</b></div>"
 _DATES = DatetimeTickFormatter(
     milliseconds="%H:%M:%S.%3N",
@@ -31,7 +32,7 @@ Say = Callable[[int | None], str]
 
 def columns(names: Sequence[str], values: Sequence[int], say: Say) -> Any:
     """A column for each name; `say` tells how high it is."""
-    made: Any = _empty("columns", x_range=FactorRange(factors=list(names), range_padding=0.02), values=values, say=say)
+    made: Any = _empty("columns", x_range=_names(names), values=values, say=say)
     data = {"name": list(names), "value": list(values), "text": [say(one) for one in values]}
     made.vbar(x="name", top="value", width=0.82, source=ColumnDataSource(data), color=ACCENT, line_alpha=0)
     made.xaxis.major_label_orientation = "horizontal" if len(names) <= 6 else 0.7
@@ -85,6 +86,13 @@ def moved_into(old: Any, new: Any) -> bool:
     return True
 
 
+def _names(names: Sequence[str]) -> FactorRange:
+    """The places of names. A few are not spread over the whole width."""
+    return FactorRange(
+        factors=list(names), range_padding_units="absolute", range_padding=max(0.1, (5 - len(names)) / 2)
+    )
+
+
 def _move(old: Any, new: Any) -> None:
     for into, renderer in zip(old.renderers, new.renderers, strict=True):
         into.data_source.data = dict(renderer.data_source.data)
@@ -97,7 +105,7 @@ def _move(old: Any, new: Any) -> None:
 
 def _move_range(old: Any, new: Any) -> None:
     if isinstance(new, FactorRange):
-        old.factors = new.factors
+        old.update(factors=new.factors, range_padding=new.range_padding)
     elif (old.reset_start, old.reset_end) != (new.start, new.end):
         old.update(start=new.start, end=new.end, reset_start=new.start, reset_end=new.end)
 
@@ -118,7 +126,7 @@ def steps_to(highest: int) -> list[int]:
 
 def _in_time(kind: str, times_ms: Sequence[int], values: Sequence[int], say: Say) -> Any:
     first, last = min(times_ms), max(times_ms)
-    room = max((last - first) // 50, 1)
+    room = (last - first) // 50 or _LONE_MS
     x_range = _range(first - room, last + room)
     made: Any = _empty(kind, x_range=x_range, values=values, say=say, x_axis_type="datetime")
     made.xaxis.formatter = DatetimeTickFormatter(**_DATES)

@@ -5,6 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+from bokeh.models.widgets.markups import Div
+
+_CSS = (Path(__file__).parent / "assets" / "parts.css").read_text()
+
+
+class View(pn.pane.Bokeh):
+    """Shows HTML. Panel's own pane for it has every page load MathJax, which is as much as all the rest."""
+
+    def __init__(self, html: str) -> None:
+        options: Any = {"sizing_mode": "stretch_width", "margin": 0}
+        super().__init__(Div(text=html, disable_math=True, stylesheets=[_CSS], **options), **options)
+
+    @property
+    def html(self) -> str:
+        """What is shown."""
+        return str(self.object.text)
+
+    @html.setter
+    def html(self, html: str) -> None:
+        self.object.text = html
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import panel as pn
@@ -15,10 +14,9 @@ from panel.viewable import Viewable
 from dashboards import figures, markup
 from dashboards.answers import Question, question
 from dashboards.clock import Clock
+from dashboards.markup import View
 from dashboards.table import Rows, Table
 from tams_data.queries.analytics import ANALYSES
-
-PARTS_CSS = (Path(__file__).parent / "assets" / "parts.css").read_text()
 
 Drawn: TypeAlias = str | figure | Rows
 """HTML, a figure, or what a table is of."""
@@ -63,7 +61,7 @@ class Frame:
 
     def __init__(self, picture: Picture, clock: Clock) -> None:
         self._picture, self._clock = picture, clock
-        self._pane: Viewable = html(_SKELETON)
+        self._pane: Viewable = View(_SKELETON)
         self.view = pn.Column(self._pane, sizing_mode="stretch_width", margin=0)
         self._rows: pa.Table | None = None
         self._filtered = False
@@ -103,8 +101,8 @@ class Frame:
             self._place(markup.message(self._picture.empty, hint=self._picture.hint))
 
     def _place(self, drawn: Drawn) -> None:
-        if isinstance(drawn, str) and isinstance(self._pane, pn.pane.HTML):
-            self._pane.object = drawn
+        if isinstance(drawn, str) and isinstance(self._pane, View):
+            self._pane.html = drawn
         elif isinstance(drawn, Rows) and isinstance(self._pane, Table):
             self._pane.fill(drawn)
         elif not (isinstance(self._pane, pn.pane.Bokeh) and figures.moved_into(self._pane.object, drawn)):
@@ -113,14 +111,9 @@ class Frame:
 
     def _new_pane(self, drawn: Drawn) -> Viewable:
         if isinstance(drawn, str):
-            return html(drawn)
+            return View(drawn)
         if isinstance(drawn, Rows):
             table = Table(self._clock)
             table.fill(drawn)
             return table
         return pn.pane.Bokeh(drawn, sizing_mode="stretch_width", margin=0)
-
-
-def html(text: str) -> pn.pane.HTML:
-    """A pane of HTML, with the looks of `markup`."""
-    return pn.pane.HTML(text, stylesheets=[PARTS_CSS], sizing_mode="stretch_width", margin=0)

@@ -196,14 +196,14 @@ PAGE = Page(
             "Copies", "instances-per-object", instances, note="Objects by their number of copies.", empty=_NO_OBJECT
         ),
         Picture(
-            "Nothing refers to",
+            "Unreferenced",
             "unreferenced-totals",
             unreferenced_figures,
             note="Objects that no segment uses, and uploads never registered.",
             empty="Every object is in use",
         ),
         Picture(
-            "Objects that nothing refers to",
+            "Unreferenced objects",
             "unreferenced-objects",
             unreferenced,
             {"limit": 10_000},
@@ -211,7 +211,13 @@ PAGE = Page(
             empty="Every object is in use",
             span=6,
         ),
-        Picture("Asked for most", "object-access", accesses, {"order": "most", "limit": 100}, empty=_NO_OBJECT),
+        Picture(
+            "Asked for most",
+            "object-access",
+            accesses,
+            {"order": "most", "limit": 100},
+            empty="No object was asked for yet",
+        ),
         Picture("Asked for least", "object-access", accesses, {"order": "least", "limit": 100}, empty=_NO_OBJECT),
     ],
 )

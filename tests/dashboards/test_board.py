@@ -57,7 +57,7 @@ class Page:
         self._answers.close()
 
     def shown(self, name: str) -> str:
-        return str(self.board.frames[name].view[0].object)
+        return str(self.board.frames[name].view[0].html)
 
 
 PICTURES = [
@@ -88,7 +88,7 @@ def test_a_page_asks_at_once_and_each_question_once(page: Page, service: Service
     assert page.shown("count") == "7 flows"
     assert page.shown("kinds") == "kinds of 7"
     assert page.shown("last") == "2026-01-01 10:00:00"
-    assert "Live" in page.board.status.object
+    assert "Live" in page.board.status.html
 
 
 def test_a_page_asks_with_the_filters_and_what_the_picture_wants(page: Page, service: Service):
@@ -158,14 +158,14 @@ def test_without_an_answer_pictures_stay_and_the_page_says_what_is_wrong_until_i
     page.board.ask()
     page.settle()
     assert page.shown("count") == "7 flows"
-    assert "No answer" in page.board.status.object
-    assert "http://tams" in page.board.alert.object
-    assert "GET http://tams/analytics: no answer" in page.board.alert.object
+    assert "No answer" in page.board.status.html
+    assert "http://tams" in page.board.alert.html
+    assert "GET http://tams/analytics: no answer" in page.board.alert.html
     service.errors.clear()
     page.board.ask()
     page.settle()
-    assert page.board.alert.object == ""
-    assert "Live" in page.board.status.object
+    assert page.board.alert.html == ""
+    assert "Live" in page.board.status.html
 
 
 def test_a_page_that_never_had_an_answer_says_so_in_its_pictures(page: Page, service: Service):
@@ -173,7 +173,7 @@ def test_a_page_that_never_had_an_answer_says_so_in_its_pictures(page: Page, ser
     page.board.ask()
     page.settle()
     assert "skeleton" in page.shown("last")
-    assert "no answer" in page.board.alert.object
+    assert "no answer" in page.board.alert.html
 
 
 def test_what_the_service_refuses_is_told_in_the_picture_alone(page: Page, service: Service):
@@ -182,4 +182,4 @@ def test_what_the_service_refuses_is_told_in_the_picture_alone(page: Page, servi
     page.settle()
     assert "400 Bad Request: &lt;no such filter&gt;" in page.shown("count")
     assert page.shown("last") == "2026-01-01 10:00:00"
-    assert page.board.alert.object == ""
+    assert page.board.alert.html == ""

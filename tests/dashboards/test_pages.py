@@ -69,7 +69,7 @@ def test_a_picture_of_an_empty_store_is_drawn_or_says_that_there_is_nothing(empt
     frame = Frame(picture, Clock())
     frame.show(rows, filtered=False)
     if not rows.num_rows:
-        assert picture.empty in frame.view[0].object
+        assert picture.empty in frame.view[0].html
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path or "overview")
