@@ -38,12 +38,13 @@ columns that may be null."""
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: `description` says what it holds and in which unit."""
+    """A column of a table: `description` says what it holds and in which unit. A `secret` one never leaves."""
 
     name: str
     type: pa.DataType
     description: str
     nullable: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Table:
             [pa.field(c.name, c.type, c.nullable, metadata={"description": c.description}) for c in self.columns],
             metadata={"description": self.description},
         )
+
+    @cached_property
+    def readable(self) -> pa.Schema:
+        """The columns that may leave the service, as `arrow` has them."""
+        return pa.schema([self.arrow.field(c.name) for c in self.columns if not c.secret], self.arrow.metadata)
 
     @cached_property
     def ibis(self) -> ibis.expr.schema.Schema:
@@ -375,7 +381,7 @@ WEBHOOKS = Table(
         Column("id", _TEXT, "Webhook id, a UUID"),
         Column("url", _TEXT, "URL that events are posted to"),
         Column("api_key_name", _TEXT, "Header that carries the key", True),
-        Column("api_key_value", _TEXT, "The key: a secret of the receiver's, never shown", True),
+        Column("api_key_value", _TEXT, "The key: a secret of the receiver's, never shown", True, secret=True),
         Column("selection", _TEXT, "Events, filters and options, a JSON object of the specification's properties"),
         *_TAGS,
         Column("status", _TEXT, "created, started, disabled or error"),

@@ -258,6 +258,12 @@ class Vast:
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         writes.insert(schema.SCHEMA_VERSIONS, now)
 
+    @contextmanager
+    def connected(self) -> Iterator[ibis.BaseBackend]:
+        self._check_open()
+        with _errors():
+            yield self._backend  # what it reads is in transactions that end with their readers
+
     def ibis(self) -> ibis.BaseBackend:
         self._check_open()
         source = VastSource(self._session, self._settings.bucket, self._settings.schema_name)
