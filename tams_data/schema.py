@@ -480,10 +480,15 @@ TABLES: Mapping[str, Table] = {
 
 WRITE_LOCKS = Table(
     "write_locks",
-    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out.",
+    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out, and"
+    " row 4096 says until when one process may delete discarded bytes.",
     (
-        Column("slot", _INT, "Which row: 0, or where the hash of a locked name leads"),
-        Column("number", _INT, "Of row 0 how many blocks; of others always 0: to have written it is what matters"),
+        Column("slot", _INT, "Which row: 0, 4096, or where the hash of a locked name leads"),
+        Column(
+            "number",
+            _INT,
+            "Of row 0 how many blocks; of 4096 a time, ns UTC; of others always 0: to have written it is what matters",
+        ),
     ),
     key=("slot",),
     order=("slot",),
