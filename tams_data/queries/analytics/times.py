@@ -174,13 +174,14 @@ def _pieces(tables: Tables, resolution_ns: Nanoseconds = 1, **filters: Any) -> i
 
     Without a filter by segment, a flow that has no hole is one piece, and its segments are not read.
     """
-    segments = filtering.segments(tables, **filters)
     if filters.keys() & set(filtering.OF_SEGMENT):
-        return timerange.condensed(segments, resolution_ns)
-    flows, kept = filtering.flows(tables, **filters), tables.flow_timelines
-    kept = kept.filter(kept.segment_count > 0).semi_join(flows, kept.flow_id == flows.id)
+        return timerange.condensed(filtering.segments(tables, **filters), resolution_ns)
+    kept = filtering.of_flows(tables, tables.flow_timelines, **filters)
+    kept = kept.filter(kept.segment_count > 0)
     whole = timerange.hides_no_hole(kept, resolution_ns)
     unbroken = kept.filter(whole).select("flow_id", "start_ns", "end_ns", "covered_ns", segments="segment_count")
+    # of the other filters `kept` has seen to; by the id, zone maps leave out what is not of the flow
+    segments = filtering.segments(tables, **{name: one for name, one in filters.items() if name == "flow_id"})
     broken = segments.semi_join(kept.filter(~whole), "flow_id")
     rest = timerange.condensed(broken, resolution_ns)
     return unbroken.select(*rest.columns).cast(rest.schema()).union(rest)
