@@ -59,6 +59,23 @@ class Analytics:
         rows = self._reader.read(analysis.query, {**filters, **values}, **options)
         return rows.select(analysis.schema.names).cast(analysis.schema)
 
+    def summarised(self, name: str, /, **parameters: Any) -> tuple[pa.Table, Mapping[str, Any]]:
+        """The rows of an analysis as `run` gives them, and what they add up to; nothing where it has no summary.
+
+        The reader is to be a snapshot, or the two may be of different states of the store.
+        """
+        analysis = find(name)
+        if _PRESENT in analysis.parameters:
+            parameters = {_PRESENT: self._clock(), **parameters}
+        rows = self.run(name, **parameters)
+        if analysis.summary is None:
+            return rows, {}
+        others = {
+            key: self.run(other, **_shared(analysis, find(other), parameters), **own)
+            for key, (other, own) in analysis.beside.items()
+        }
+        return rows, analysis.summary(rows, **others)
+
 
 def find(name: str) -> Analysis:
     """The analysis of this name.
@@ -69,6 +86,12 @@ def find(name: str) -> Analysis:
         return ANALYSES[name]
     except KeyError:
         raise AnalysisNotFound(f"there is no analysis {name!r}") from None
+
+
+def _shared(analysis: Analysis, other: Analysis, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters, and those of the parameters that both analyses have."""
+    only_here = analysis.parameters.keys() - other.parameters.keys()
+    return {name: value for name, value in parameters.items() if name not in only_here}
 
 
 def _separated(parameters: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -12,7 +12,8 @@ import pyarrow as pa
 from tams_data.engines.base import UNBOUND, Query
 from tams_data.errors import InvalidInput
 
-Summary = Callable[[pa.Table], Mapping[str, Any]]
+Summary = Callable[..., Mapping[str, Any]]
+"""Makes of the rows, and of those of the analyses `beside` by their names, what they add up to."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Analysis:
 
     `query` takes the tables, the filters of `filters.NAMES` that it `takes`, and its own `parameters`. `columns`
     says of each column of its rows what it holds and in which unit. `summary` makes of the rows what the whole adds
-    up to.
+    up to. Where it takes more than the rows, `beside` names the other analyses, each with parameters of its own;
+    they are run with the same filters, and those parameters that they have as well.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Analysis:
     takes: tuple[str, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     summary: Summary | None = None
+    beside: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     @cached_property
     def schema(self) -> pa.Schema:
