@@ -81,6 +81,7 @@ def _serve_media(app: Flask, store: Store) -> None:
                 one,
                 may_write=partial(_content_type, store, one.backend.id),
                 written=store.record_upload,
+                read=store.accesses.bytes_sent,
                 authorise=_admit_everyone,
             )
             app.register_blueprint(routes)
