@@ -9,7 +9,7 @@ to 2262. Empty ranges are all the same range, "never". Nothing here is ever a fl
     scalar   TimeRange, parse_timestamp, format_timestamp, merge
     Arrow    parse_column, format_column, parse_timestamp_column, format_timestamp_column
     Ibis     overlapping, covered_by, clip, length_ns, islands, gaps, covered_ns
-    civil    utc_from_tai, tai_from_utc, format_utc
+    civil    utc_from_tai, tai_from_utc, format_utc, utc_ns
 
 The text of a time range, as TAMS 8.2 (timerange schema), App notes 0008 and 0012 define it:
 
@@ -35,6 +35,7 @@ import ibis.expr.types as ir
 import mediatimestamp.immutable as mt
 import pyarrow as pa
 import pyarrow.compute as pc
+from mediatimestamp.constants import UTC_LEAP
 
 from tams_data.errors import InvalidTimeRange, InvalidTimestamp
 
@@ -716,3 +717,20 @@ def format_utc(ns: int) -> str:
     '2023-09-11T10:46:50.000000000Z'
     """
     return mt.Timestamp.from_nanosec(ns).to_iso8601_utc()
+
+
+FIRST_CIVIL_NS = tai_from_utc(datetime(1972, 1, 1, tzinfo=timezone.utc))
+"""The first timestamp that can be a time of day: UTC as it is has been since 1972, and a timeline may begin at 0:0."""
+
+
+def utc_ns(tai_ns: ir.IntegerValue) -> ir.IntegerValue:
+    """Return the UTC times of TAI timestamps, in nanoseconds since 1970 with every day 86400 s, as clocks count.
+
+    A leap second is counted as the second before it once more.
+
+    >>> utc_ns(ibis.literal(1694429247 * NS_PER_SECOND)).to_pyarrow().as_py() // NS_PER_SECOND
+    1694429210
+    """
+    # The table begins with the latest leap second, which decides for nearly every row, and engines look no further.
+    since = [(leap_s * NS_PER_SECOND, (leap_s + 1 - unix_s) * NS_PER_SECOND) for unix_s, leap_s in UTC_LEAP]
+    return ibis.cases(*((tai_ns >= first_ns, tai_ns - ahead_ns) for first_ns, ahead_ns in since), else_=tai_ns)

@@ -8,13 +8,16 @@ from collections import defaultdict
 from itertools import pairwise
 
 import ibis
+import mediatimestamp.immutable as mt
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mediatimestamp.constants import UTC_LEAP
 
 from tams_data.errors import InvalidTimeRange, InvalidTimestamp
 from tams_data.timerange import (
+    FIRST_CIVIL_NS,
     MAX_NS,
     MIN_NS,
     NS_PER_SECOND,
@@ -25,6 +28,7 @@ from tams_data.timerange import (
     format_column,
     format_timestamp,
     format_timestamp_column,
+    format_utc,
     gaps,
     islands,
     length_ns,
@@ -32,6 +36,7 @@ from tams_data.timerange import (
     parse_column,
     parse_timestamp,
     parse_timestamp_column,
+    utc_ns,
 )
 from tests.strategies import finite_time_ranges, time_range_texts, time_ranges, timestamps
 
@@ -309,3 +314,33 @@ class TestCoverage:
         t = table([("f", 0, 10), ("g", 10, 20)]).mutate(source_id=ibis.literal("s"))
         assert rows_of(con, islands(t, by=("source_id", "flow_id"))) == [("s", "f", 0, 10, 1), ("s", "g", 10, 20, 1)]
         assert rows_of(con, islands(t, by=("source_id",))) == [("s", 0, 20, 2)]
+
+
+# --- civil time ------------------------------------------------------------------------------------------------------
+
+
+def unix_ns(tai_ns: int) -> int:
+    """What mediatimestamp makes of a timestamp, as one number."""
+    seconds, nanoseconds, sign, _ = mt.Timestamp.from_nanosec(tai_ns).to_unix()
+    return sign * (seconds * NS_PER_SECOND + nanoseconds)
+
+
+AROUND_LEAPS = [
+    (leap_s + second) * NS_PER_SECOND + ns
+    for _, leap_s in UTC_LEAP
+    for second in (-1, 0, 1, 2)
+    for ns in (0, 999_999_999)
+]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(timestamps(), max_size=20))
+def test_utc_times_are_those_of_mediatimestamp(drawn):
+    given_ns = [*AROUND_LEAPS, *drawn]
+    table = ibis.memtable(pa.table({"ns": pa.array(given_ns, pa.int64())}))
+    found = table.select("ns", utc=utc_ns(table.ns)).to_pyarrow().to_pylist()
+    assert [(one["ns"], one["utc"]) for one in found] == [(ns, unix_ns(ns)) for ns in given_ns]
+
+
+def test_the_first_civil_instant_is_the_first_of_1972():
+    assert format_utc(FIRST_CIVIL_NS) == "1972-01-01T00:00:00.000000000Z"

@@ -30,14 +30,15 @@ def flows(tables: Tables, **filters: Any) -> ir.Table:
     return found.filter(*wanted) if wanted else found
 
 
-def segments(tables: Tables, **filters: Any) -> ir.Table:
-    """The segments that all filters leave, cut to the window of media time."""
+def segments(tables: Tables, *, cut: bool = True, **filters: Any) -> ir.Table:
+    """The segments that all filters leave, cut to the window of media time, or as they are."""
     found = tables.segments
     if "flow_id" in filters:
         # beside the join below: this is what zone maps and pushdown see
         found = found.filter(found.flow_id == filters["flow_id"])
     if "start_ns" in filters:
-        found = timerange.clip(found, filters["start_ns"], filters["end_ns"])
+        within = timerange.clip if cut else timerange.overlapping
+        found = within(found, filters["start_ns"], filters["end_ns"])
     found = registered(found, **filters)
     if filters.keys() & (set(OF_FLOW) - {"flow_id"}):
         wanted = flows(tables, **filters)
