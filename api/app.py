@@ -22,10 +22,12 @@ from api import (
     segments,
     service,
     sources,
+    tables,
     webhooks,
 )
 from api.openapi import Api
 from api.validation import check_query_text
+from tams_data import schema
 from tams_data.analytics import analytics_of
 from tams_data.errors import ObjectConflict
 from tams_data.media import LocalMediaStore
@@ -63,6 +65,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         health,
     ):
         app.register_api(module.bp)
+    app.register_api(tables.blueprint_of(store.database, schema.TABLES))
     _serve_media(app, store)
     app.before_request(check_query_text)
     errors.register(app)

@@ -96,9 +96,8 @@ def _validation_error(error: ValidationError) -> Response:
 
 _VARIANTS = {*get_args(Format), "profile"}
 
-_UNSAID = {"format": "format", "key_frame_count": "key_frame_count"}
-"""The property at fault where Pydantic names none, by the type of the fault: one that decides between variants, or
-one that needs another."""
+_UNSAID = {"format": "format"}
+"""The property at fault where Pydantic names none: what decides which variant of a flow is meant."""
 
 
 def _said(fault: Mapping[str, Any]) -> str:

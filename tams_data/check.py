@@ -20,6 +20,7 @@ from time import perf_counter_ns
 from typing import Any, ParamSpec, Protocol, runtime_checkable
 from uuid import uuid4
 
+import httpx
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from tams_data.engines import scratch
 from tams_data.engines.base import Database, Reader, Tables
 from tams_data.engines.binding import Value
 from tams_data.errors import TransactionConflict
-from tams_data.media import LocalMediaStore, MediaStore
+from tams_data.media import LocalMediaStore, MediaStore, Stat
 from tams_data.queries import segments as queries
 from tams_data.queries.paging import Bound
 from tams_data.scan.explain import TableScan
@@ -51,6 +52,9 @@ ROUNDS = 20
 PAGE = 30
 """Segments on a page."""
 
+_CONTENT = bytes(range(256)) * 1024
+_CONTENT_TYPE = "video/mp2t"
+_URL_TIMEOUT_S = 30
 _SEGMENT_NS = 2 * NS_PER_SECOND
 _FILLED_FLOW = "filled"
 """The flow of the inserted segments, which needs no row of its own."""
@@ -137,17 +141,30 @@ def _check_tables(database: Database, report: Callable[[Finding], object]) -> No
 
 
 def check_media(settings: Settings, report: Callable[[Finding], object]) -> None:
-    """Probe each media store; report each finding."""
+    """Probe each media store with an object of its own, and delete that; report each finding."""
     stores: list[MediaStore] = []
 
     @_probe("media: connect")
     def connect() -> str:
         stores.extend(media.connect(settings))
-        return ", ".join(one.backend.label or one.backend.id for one in stores)
+        return ", ".join(map(_name, stores))
 
     report(connect())
     for store in stores:
-        report(keeps_bytes(store))
+        with closing(store):
+            _check_media_store(store, report)
+
+
+def _check_media_store(store: MediaStore, report: Callable[[Finding], object]) -> None:
+    reached = is_in_reach(store)
+    report(reached)
+    if reached.held:
+        object_id = f"tams-check-{uuid4()}"
+        try:
+            for probe in _MEDIA_PROBES:
+                report(probe(store, object_id))
+        finally:
+            report(leaves_no_bytes(store, object_id))
 
 
 @_probe("database: clean up")
@@ -383,21 +400,99 @@ def _median(work: Callable[[int], object]) -> str:
 # --- the media -------------------------------------------------------------------------------------------------------
 
 
-def keeps_bytes(store: MediaStore) -> Finding:
-    """Whether a media store takes an object, gives it back, and forgets it."""
+def _name(store: MediaStore) -> str:
+    return store.backend.label or store.backend.id
 
-    @_probe(f"media: {store.backend.label or store.backend.id}")
-    def keeps() -> str:
-        object_id, content = f"tams-check-{uuid4()}", b"tams check"
+
+def is_in_reach(store: MediaStore) -> Finding:
+    """Whether the place is there, and the credentials open it."""
+
+    @_probe(f"media: {_name(store)}")
+    def reaches() -> str:
         store.check()
-        try:
-            stat = store.write(object_id, io.BytesIO(content), length=len(content), content_type="text/plain")
-            _expect("size", stat.size_bytes, len(content))
-            with store.open(object_id) as opened:
-                _expect("bytes", opened.file.read(), content)
-        finally:
-            store.delete([object_id])
-        _expect("object after its deletion", store.stat(object_id), None)
-        return "an object was stored, read and deleted"
+        return f"{store.backend.store_product} of {store.backend.provider}"
+
+    return reaches()
+
+
+def keeps_bytes(store: MediaStore, object_id: str) -> Finding:
+    """Whether a media store takes an object and gives it back."""
+
+    @_probe(f"media: {_name(store)}, round trip")
+    def keeps() -> str:
+        stat = _write(store, object_id)
+        _expect("size", stat.size_bytes, len(_CONTENT))
+        _expect("size asked for", _size(store, object_id), len(_CONTENT))
+        _expect_content(_read(store, object_id))
+        return f"{len(_CONTENT):,} bytes were stored and read"
 
     return keeps()
+
+
+def serves_urls(store: MediaStore, object_id: str) -> Finding:
+    """Whether the presigned URLs that clients get take an object and give it, as seen from here."""
+
+    @_probe(f"media: {_name(store)}, URLs")
+    def serves() -> str:
+        address = store.put_url(object_id, content_type=_CONTENT_TYPE, presigned=True, base_url="")
+        if not httpx.URL(address).is_absolute_url:
+            raise _Skipped("they lead to the service itself")
+        with httpx.Client(timeout=_URL_TIMEOUT_S) as client:
+            stored = client.put(address, content=_CONTENT, headers={"Content-Type": _CONTENT_TYPE})
+            _expect("status of a PUT", stored.status_code, httpx.codes.OK)
+            found = client.get(store.get_url(object_id, presigned=True, base_url=""))
+            _expect("status of a GET", found.status_code, httpx.codes.OK)
+        _expect_content(found.content)
+        return f"{len(_CONTENT):,} bytes were sent to {httpx.URL(address).host} and fetched from there"
+
+    return serves()
+
+
+def media_times(store: MediaStore, object_id: str) -> Finding:
+    """How long it takes to store an object and to read it."""
+
+    @_probe(f"media: {_name(store)}, times")
+    def times() -> str:
+        stored = _median(lambda _: _write(store, object_id))
+        read = _median(lambda _: _read(store, object_id))
+        return f"to store {len(_CONTENT):,} bytes: {stored}; to read them: {read}"
+
+    return times()
+
+
+def leaves_no_bytes(store: MediaStore, object_id: str) -> Finding:
+    """Whether the object can be deleted. Where it cannot, the detail names it: somebody else has to."""
+
+    @_probe(f"media: {_name(store)}, clean up")
+    def deletes() -> str:
+        try:
+            store.delete([object_id])
+            left = store.stat(object_id)
+        except Exception as error:
+            raise _Unexpected(f"delete object {object_id} yourself: {type(error).__name__}: {error}") from error
+        _expect(f"object {object_id} after its deletion", left, None)
+        return "the object was deleted"
+
+    return deletes()
+
+
+_MEDIA_PROBES = (keeps_bytes, serves_urls, media_times)
+
+
+def _write(store: MediaStore, object_id: str) -> Stat:
+    return store.write(object_id, io.BytesIO(_CONTENT), length=len(_CONTENT), content_type=_CONTENT_TYPE)
+
+
+def _read(store: MediaStore, object_id: str) -> bytes:
+    with store.open(object_id) as opened:
+        return opened.file.read()
+
+
+def _size(store: MediaStore, object_id: str) -> int | None:
+    stat = store.stat(object_id)
+    return None if stat is None else stat.size_bytes
+
+
+def _expect_content(found: bytes) -> None:
+    if found != _CONTENT:
+        raise _Unexpected(f"{len(found):,} bytes came back, and not those that were stored")

@@ -16,6 +16,7 @@
      │    ├── ProfileNotFound
      │    ├── WebhookNotFound
      │    ├── DeletionRequestNotFound
+     │    ├── TableNotFound
      │    └── PropertyNotFound      the resource is there, the property or tag is not set
      ├── AlreadyExists              what is to be created is there
      ├── VersionMismatch            the resource is not in the state the request is meant for
@@ -107,6 +108,10 @@ class ProfileNotFound(NotFound):
 
 class WebhookNotFound(NotFound):
     """No webhook has this id."""
+
+
+class TableNotFound(NotFound):
+    """The store has no table of this name, or none that may be read."""
 
 
 class PropertyNotFound(NotFound):

@@ -38,12 +38,13 @@ columns that may be null."""
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: `description` says what it holds and in which unit."""
+    """A column of a table: `description` says what it holds and in which unit. A `secret` one never leaves."""
 
     name: str
     type: pa.DataType
     description: str
     nullable: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Table:
             [pa.field(c.name, c.type, c.nullable, metadata={"description": c.description}) for c in self.columns],
             metadata={"description": self.description},
         )
+
+    @cached_property
+    def readable(self) -> pa.Schema:
+        """The columns that may leave the service, as `arrow` has them."""
+        return pa.schema([self.arrow.field(c.name) for c in self.columns if not c.secret], self.arrow.metadata)
 
     @cached_property
     def ibis(self) -> ibis.expr.schema.Schema:
@@ -375,7 +381,7 @@ WEBHOOKS = Table(
         Column("id", _TEXT, "Webhook id, a UUID"),
         Column("url", _TEXT, "URL that events are posted to"),
         Column("api_key_name", _TEXT, "Header that carries the key", True),
-        Column("api_key_value", _TEXT, "The key: a secret of the receiver's, never shown", True),
+        Column("api_key_value", _TEXT, "The key: a secret of the receiver's, never shown", True, secret=True),
         Column("selection", _TEXT, "Events, filters and options, a JSON object of the specification's properties"),
         *_TAGS,
         Column("status", _TEXT, "created, started, disabled or error"),
@@ -474,10 +480,15 @@ TABLES: Mapping[str, Table] = {
 
 WRITE_LOCKS = Table(
     "write_locks",
-    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out.",
+    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out, and"
+    " row 4096 says until when one process may delete discarded bytes.",
     (
-        Column("slot", _INT, "Which row: 0, or where the hash of a locked name leads"),
-        Column("number", _INT, "Of row 0 how many blocks; of others always 0: to have written it is what matters"),
+        Column("slot", _INT, "Which row: 0, 4096, or where the hash of a locked name leads"),
+        Column(
+            "number",
+            _INT,
+            "Of row 0 how many blocks; of 4096 a time, ns UTC; of others always 0: to have written it is what matters",
+        ),
     ),
     key=("slot",),
     order=("slot",),

@@ -8,6 +8,7 @@ from itertools import count
 
 from tams_data import schema
 from tams_data.engines.vast import Vast
+from tams_data.queries.locks import ALONE, BLOCKS
 from tams_data.settings import VastSettings
 from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 
@@ -57,8 +58,8 @@ def database() -> Vast:
             fresh = copy.copy(used)
             fresh._closed = False
             with fresh.transaction() as transaction:  # object keys begin anew
-                first = schema.WRITE_LOCKS.rows([{"slot": 0, "number": 0}])
-                transaction.update(schema.WRITE_LOCKS, first)
+                numbers = schema.WRITE_LOCKS.rows({"slot": slot, "number": 0} for slot in (BLOCKS, ALONE))
+                transaction.update(schema.WRITE_LOCKS, numbers)
             return fresh
     return Recycled(settings())
 

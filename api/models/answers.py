@@ -335,6 +335,27 @@ class DeletionRequests(RootModel[list[DeletionRequest]]):
     """Deletion requests."""
 
 
+class TableColumn(Answer):
+    """A column of a table."""
+
+    name: str
+    type: str = Field(description="As Arrow writes it")
+    description: str
+    nullable: bool
+
+
+class Table(Answer):
+    """A table that can be read."""
+
+    name: str
+    description: str
+    columns: list[TableColumn]
+
+
+class Tables(RootModel[list[Table]]):
+    """Tables that can be read."""
+
+
 class Paths(RootModel[list[str]]):
     """Paths of the service."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, field_validator
 
 from api.models.common import Body, Int64, ObjectId, TimerangeText, Uuid
 from api.models.segments import GetUrl
@@ -25,8 +24,9 @@ class ObjectPost(Body):
     key_frame_count: Int64 | None = None
     init_object: InitReference | None = None
 
-    @model_validator(mode="after")
-    def _key_frames_are_media(self) -> ObjectPost:
-        if self.timerange is None and self.key_frame_count is not None:
-            raise PydanticCustomError("key_frame_count", "is of a media object, which has a timerange")
-        return self
+    @field_validator("key_frame_count")
+    @classmethod
+    def _of_media(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("timerange") is None:
+            raise ValueError("it is of a media object, which has a timerange")
+        return value

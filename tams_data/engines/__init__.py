@@ -10,11 +10,12 @@ from tams_data.errors import InvalidSetting
 from tams_data.settings import VastSettings
 
 
-def connect(url: str, *, memory_limit: str | None = None) -> Database:
+def connect(url: str, *, memory_limit: str | None = None, read_only: bool = False) -> Database:
     """Open the database at `url`.
 
     `duckdb:///file` (`duckdb:////file` from the root), `duckdb://` in memory, or `vast://bucket/schema`. Of the
-    latter either part may be left out; it, the endpoint and the keys are in `VAST_` variables.
+    latter either part may be left out; it, the endpoint and the keys are in `VAST_` variables. A file that is opened
+    with `read_only` must be there, and several processes may have it open so.
 
     :raise InvalidSetting: no engine is known for the URL.
     :raise DatabaseLocked: another process has the file open.
@@ -23,7 +24,7 @@ def connect(url: str, *, memory_limit: str | None = None) -> Database:
     scheme, separator, place = url.partition("://")
     if scheme == "duckdb" and separator:
         path = place.removeprefix("/")
-        return DuckDB(Path(path) if path else None, memory_limit=memory_limit)
+        return DuckDB(Path(path) if path else None, memory_limit=memory_limit, read_only=read_only)
     if scheme == "vast" and separator:
         return _vast(place)
     raise InvalidSetting(f"TAMS_DATABASE_URL={url!r}: not duckdb:///path, duckdb:// or vast://bucket/schema")

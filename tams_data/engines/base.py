@@ -122,6 +122,13 @@ class Database(Described, Protocol):
         """
         ...
 
+    def connected(self) -> AbstractContextManager[ibis.BaseBackend]:
+        """An Ibis connection for the length of the block: what has not been read to its end by then ends with it.
+
+        :raise StoreUnavailable: the engine cannot serve now.
+        """
+        ...
+
     def ibis(self) -> ibis.BaseBackend:
         """An Ibis connection to the same tables, for analysis."""
         ...

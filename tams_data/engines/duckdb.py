@@ -107,13 +107,14 @@ class DuckDB:
     sole_writer = True
     sorts = True
 
-    def __init__(self, path: Path | None, *, memory_limit: str | None = None) -> None:
-        """Open the file, creating it and its folder when they are missing.
+    def __init__(self, path: Path | None, *, memory_limit: str | None = None, read_only: bool = False) -> None:
+        """Open the file, creating it and its folder when they are missing and it is not `read_only`.
 
-        :raise DatabaseLocked: another process has it open.
+        :raise DatabaseLocked: another process has it open, or this one has it open otherwise.
+        :raise StoreUnavailable: it cannot be opened.
         """
         self.path = path
-        self._connection = _open(path, memory_limit)
+        self._connection = _open(path, memory_limit, read_only)
         self._local = threading.local()
 
     def __repr__(self) -> str:
@@ -171,6 +172,15 @@ class DuckDB:
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         cursor.insert(schema.SCHEMA_VERSIONS, now)
 
+    @contextmanager
+    def connected(self) -> Iterator[ibis.BaseBackend]:
+        backend = self.ibis()
+        try:
+            with _errors():
+                yield backend
+        finally:
+            backend.disconnect()
+
     def describe(self) -> Description:
         with _errors():
             found = self._cursor().cursor.execute(_SUMMARIES).fetchall()
@@ -197,13 +207,16 @@ class DuckDB:
         return cursor
 
 
-def _open(path: Path | None, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
+def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckdb.DuckDBPyConnection:
     config: dict[str, str] = {"memory_limit": memory_limit} if memory_limit else {}
     if path is None:
         return duckdb.connect(config=config)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), config=config)
+        if not read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), read_only=read_only, config=config)
+    except duckdb.ConnectionException as error:
+        raise DatabaseLocked(f"the database {path} is open in this process, otherwise: {error}") from error
     except duckdb.IOException as error:
         # "lock" alone may be part of the path, which the message repeats
         kind = DatabaseLocked if "Could not set lock" in str(error) else StoreUnavailable

@@ -41,8 +41,8 @@ from tams_data.settings import VastSettings
 
 _ROW_ID = "$row_id"
 
-_LOCKS = 4096
-"""Rows to lock names by. Two names on one row cost a retry now and then."""
+_LOCKS = 4095
+"""Rows to lock names by, between the first and the last one. Two names on one row cost a retry now and then."""
 
 _PATIENCE = 60
 """How often creating the tables is tried while another process is at it: for some 15 s."""
@@ -98,8 +98,9 @@ class _Reads:
 
     def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
         found = compiled(query, values, **options)
-        with _errors(), self._backend.session(found.tables, self._snapshot) as cursor:
-            for name, table in binding.relations(values).items():
+        relations = binding.relations(values)
+        with _errors(), self._backend.session(found.tables, self._snapshot, own=bool(relations)) as cursor:
+            for name, table in relations.items():
                 cursor.register(name, table)
             return cursor.execute(found.sql, binding.parameters(values)).fetch_arrow_table()
 
@@ -154,7 +155,7 @@ class _Writes(_Reads):
                 reader = vast_table.select(
                     list(columns),
                     predicate=rendered(metadata.ibis_table, part),
-                    config=self._snapshot.config(metadata),
+                    config=self._snapshot.config(metadata, part),
                     internal_row_id=True,
                 )
                 parts.append(reader.read_all())
@@ -251,11 +252,17 @@ class Vast:
             self._source.load(table.name, transaction)
         writes = _Writes(self._backend, self._source.snapshot(transaction))
         if schema.WRITE_LOCKS.name not in found:
-            count = _LOCKS + 1
+            count = _LOCKS + 2
             writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(count, slot=list(range(count)), number=0))
         writes.lock("schema")  # two processes must not both note the version
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         writes.insert(schema.SCHEMA_VERSIONS, now)
+
+    @contextmanager
+    def connected(self) -> Iterator[ibis.BaseBackend]:
+        self._check_open()
+        with _errors():
+            yield self._backend  # what it reads is in transactions that end with their readers
 
     def ibis(self) -> ibis.BaseBackend:
         self._check_open()

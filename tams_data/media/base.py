@@ -154,3 +154,7 @@ class MediaStore(Protocol):
         :raise MediaStoreFailed: they cannot.
         """
         ...
+
+    def close(self) -> None:
+        """Release what it holds of the place where the bytes live; nothing is asked of it afterwards."""
+        ...

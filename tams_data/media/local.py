@@ -172,6 +172,9 @@ class LocalMediaStore:
         except OSError as error:
             raise MediaStoreFailed(f"media folder {self._folder}: {error.strerror}") from error
 
+    def close(self) -> None:
+        """Nothing: files are opened when they are used."""
+
     def _delete(self, object_id: str) -> MediaStoreFailed | None:
         try:
             # Not made durable: bytes that come back after a crash are waste that no row refers to.

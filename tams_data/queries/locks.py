@@ -6,7 +6,15 @@ import ibis.expr.types as ir
 
 from tams_data.engines.base import Tables
 
+BLOCKS, ALONE = 0, 4096
+"""The rows of `write_locks` that have a number; the engine locks names by the others."""
+
 
 def blocks(tables: Tables) -> ir.Table:
     """The row of `write_locks` that counts the blocks of object keys that were taken."""
-    return tables.write_locks.filter(tables.write_locks.slot == 0)
+    return tables.write_locks.filter(tables.write_locks.slot == BLOCKS)
+
+
+def alone(tables: Tables) -> ir.Table:
+    """The row of `write_locks` that says until when a process may delete discarded bytes."""
+    return tables.write_locks.filter(tables.write_locks.slot == ALONE)

@@ -3,6 +3,9 @@
 A private DuckDB, in memory, plans each query and pushes columns and filters down to the scans; what the source
 cannot do, DuckDB does with the rows that stream out of it. So whatever Ibis can say to DuckDB, it can say here.
 
+A query runs on the thread that asks for it, and on no other; queries of several threads run side by side. What can be
+known of an expression beforehand is found out once (`plans`), and so are cursors with tables set up (`cursors`).
+
 Two things are DuckDB's way with Arrow, and cannot be seen from a scan: `count()` of a whole table reads its first
 column, and a float column compared by `<= NaN`, which every number satisfies, keeps nulls as well.
 """
@@ -16,6 +19,7 @@ from threading import Lock
 from typing import Any, NoReturn
 
 import duckdb
+import ibis
 import ibis.expr.operations as ops
 import ibis.expr.schema as sch
 import ibis.expr.types as ir
@@ -28,8 +32,9 @@ from ibis.backends.sql.compilers.base import SQLGlotCompiler
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.common.exceptions import UnsupportedOperationError
 
-from tams_data.scan.dataset import ScanDataset
+from tams_data.scan.cursors import Cursors
 from tams_data.scan.explain import Explanation, Recorder, operators
+from tams_data.scan.plans import Plan, Plans, is_lasting
 from tams_data.scan.source import Snapshot, Source
 
 
@@ -44,22 +49,25 @@ class Compiler(DuckDBCompiler):  # type: ignore[misc]  # ibis's compilers are un
 
 
 class _Engine(ibis_duckdb.Backend):  # type: ignore[misc]
-    """Ibis's DuckDB backend on one cursor, for one query: it runs expressions whose tables are registered there."""
+    """Ibis's DuckDB backend on one cursor, for one expression, whose tables and functions are registered there."""
 
     compiler = Compiler()
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, plan: Plan | None = None) -> None:
         super().__init__()
         self.con = cursor
+        self._plan = plan
         self._record_batch_readers_consumed: dict[str, bool] = {}
 
-    def _register_in_memory_tables(self, expr: ir.Expr) -> None:
-        """Every memtable goes with the cursor. Ibis's own way would keep each cursor for as long as a memtable."""
-        for memtable in self._verify_in_memory_tables_are_unique(expr):
-            self._register_in_memory_table(memtable)
+    def compile(self, expr: ir.Expr, /, **options: Any) -> str:
+        """The text that the plan has."""
+        return super().compile(expr, **options) if self._plan is None else self._plan.sql
 
-    def _register_udfs(self, expr: ir.Expr) -> None:
-        """Nothing: see `Backend`."""
+    def _run_pre_execute_hooks(self, expr: ir.Expr) -> None:
+        """Every memtable goes with the cursor. Ibis's own way would keep each cursor for as long as a memtable."""
+        if self._plan is None or not self._plan.lasting:
+            for memtable in self._verify_in_memory_tables_are_unique(expr):
+                self._register_in_memory_table(memtable)
 
     def _to_duckdb_relation(self, expr: ir.Expr, **options: Any) -> duckdb.DuckDBPyConnection:
         """The result, of which a relation, as Ibis makes one, would have the query planned once more."""
@@ -80,10 +88,14 @@ class Backend(SQLBackend):  # type: ignore[misc]
         self._schemas: dict[str, pa.Schema] = {}
         self._functions: set[type[ops.ScalarUDF]] = set()
         self._registering = Lock()
-        self._duckdb = duckdb.connect()
+        # With more threads, the one that waits for a scan in another spins meanwhile, and takes from the source's
+        # threads the time and Python's lock that they need to deliver: half of the rows per second.
+        self._duckdb = duckdb.connect(config={"threads": 1})
         # a cursor takes over what is set for all, as ibis.duckdb sets it for its one connection
         self._duckdb.execute("SET GLOBAL timezone = 'UTC'")
         self._duckdb.execute("SET GLOBAL python_enable_replacements = false")
+        self._cursors = Cursors(self._duckdb)
+        self._plans = Plans()
 
     @cached_property
     def db_identity(self) -> str:
@@ -114,12 +126,12 @@ class Backend(SQLBackend):  # type: ignore[misc]
 
     def execute(self, expr: ir.Expr, /, **options: Any) -> Any:
         """The result as pandas has it: a DataFrame, a Series or a scalar."""
-        with self._engine(expr) as engine:
+        with self._engine(expr, **options) as engine:
             return engine.execute(expr, **options)
 
     def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> Any:
         """The result as Arrow has it: a table, an array or a scalar."""
-        with self._engine(expr) as engine:
+        with self._engine(expr, **options) as engine:
             return engine.to_pyarrow(expr, **options)
 
     def to_pyarrow_batches(
@@ -140,7 +152,7 @@ class Backend(SQLBackend):  # type: ignore[misc]
     ) -> Iterator[pa.RecordBatch | None]:
         """None, then the batches: a generator that has begun leaves its blocks whenever and however it ends."""
         with (
-            self._engine(expr) as engine,
+            self._engine(expr, **options) as engine,
             engine._to_duckdb_relation(expr, **options).fetch_record_batch(chunk_size) as reader,
         ):
             yield None
@@ -149,12 +161,12 @@ class Backend(SQLBackend):  # type: ignore[misc]
 
     def to_parquet(self, expr: ir.Table, /, path: Any, **options: Any) -> None:
         """Write the result to a Parquet file."""
-        with self._engine(expr) as engine:
+        with self._engine(expr, **options) as engine:
             engine.to_parquet(expr, path, **options)
 
     def to_csv(self, expr: ir.Table, /, path: Any, **options: Any) -> None:
         """Write the result to a CSV file."""
-        with self._engine(expr) as engine:
+        with self._engine(expr, **options) as engine:
             engine.to_csv(expr, path, **options)
 
     def explain(self, expr: ir.Expr, /, *, params: Mapping[ir.Scalar, Any] | None = None) -> Explanation:
@@ -165,47 +177,61 @@ class Backend(SQLBackend):  # type: ignore[misc]
         than its explanation says.
         """
         recorder = Recorder(self.source)
-        with self._engine(expr, recorder) as engine:
-            sql = self.compile(expr.as_table(), params=params)
+        with self._engine(expr, recorder, params=params) as engine:
+            sql = engine.compile(expr)
             engine._run_pre_execute_hooks(expr)
             engine.con.execute(sql).fetch_arrow_table()
             ((_, plan),) = engine.con.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()
         return Explanation(tuple(recorder.scans), operators(plan))
 
     @contextmanager
-    def session(self, tables: Iterable[str], snapshot: Snapshot | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def session(
+        self, tables: Iterable[str], snapshot: Snapshot | None = None, *, own: bool = False
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A DuckDB cursor on which these tables of the source are registered, to run SQL on inside the block.
 
         They are scanned in `snapshot`, or in a transaction of their own, which ends with the block. An error of the
-        source is raised as it is.
+        source is raised as it is. The cursor serves other queries afterwards, so results are fetched inside the block
+        and nothing is left on it; one that more is registered on is to be the session's `own`.
         """
         with ExitStack() as stack:
             state = stack.enter_context(self.source.transaction()) if snapshot is None else snapshot
-            datasets = {name: self._dataset(name, state) for name in tables}
-            for dataset in datasets.values():
-                stack.callback(dataset.close)
-            cursor = stack.enter_context(self._duckdb.cursor())
-            for name, dataset in datasets.items():
-                cursor.register(name, dataset)
+            schemas = {name: self._schema_of(name) for name in tables}
+            scans = {name: partial(state.scan, name) for name in schemas}
+            cursor = stack.enter_context(self._cursors.lent(schemas, scans, own=own))
             try:
-                yield cursor
+                yield cursor.duckdb
             except Exception as error:
-                own = next((one.error for one in datasets.values() if one.error is not None), None)
-                if own is None or own is error:
+                if cursor.error is None or cursor.error is error:
                     raise
-                raise own from error
+                raise cursor.error from error
 
-    def _dataset(self, name: str, snapshot: Snapshot) -> ScanDataset:
+    def _schema_of(self, name: str) -> pa.Schema:
         schema = self._schemas.get(name)
         if schema is None:
             schema = self._schemas[name] = self.source.schema(name)
-        return ScanDataset(schema, partial(snapshot.scan, name))
+        return schema
 
     @contextmanager
-    def _engine(self, expr: ir.Expr, snapshot: Snapshot | None = None) -> Iterator[_Engine]:
-        self._register_udfs(expr)
-        with self.session(self._tables(expr), snapshot) as cursor:
-            yield _Engine(cursor)
+    def _engine(self, expr: ir.Expr, snapshot: Snapshot | None = None, **options: Any) -> Iterator[_Engine]:
+        plan = self._plan(expr, **options)
+        with self.session(plan.tables, snapshot, own=not plan.lasting) as cursor:
+            yield _Engine(cursor, plan)
+
+    def _plan(
+        self, expr: ir.Expr, *, params: Mapping[ir.Scalar, Any] | None = None, limit: Any = None, **_: object
+    ) -> Plan:
+        if limit == "default":
+            limit = ibis.options.sql.default_limit
+        key = (expr.op(), limit)
+        plan = None if params else self._plans.get(key)
+        if plan is None:
+            self._register_udfs(expr)
+            sql = self.compile(expr.as_table(), params=params, limit=limit)
+            plan = Plan(sql, frozenset(self._tables(expr)), is_lasting(expr))
+            if not params:
+                self._plans.put(key, plan)
+        return plan
 
     def _tables(self, expr: ir.Expr) -> set[str]:
         """The source's tables in an expression, those in SQL text included."""

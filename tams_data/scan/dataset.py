@@ -47,19 +47,27 @@ class Scanner:
         return pa.RecordBatchReader.from_batches(self.schema, self.batches)
 
 
-class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
-    """A table during one query. DuckDB asks for a scanner for every occurrence of it, from a thread of its own.
+def _unread(*_asked: object) -> pa.RecordBatchReader:
+    raise RuntimeError("a table was scanned when no query was under way")
 
-    `scan` belongs to the transaction of the query. `error` is the first error of a scan: DuckDB keeps but the text.
-    The base class is not initialised, for there is nothing in Arrow behind it; DuckDB asks for the schema and
-    scanners only.
+
+class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
+    """A table, during one query after the other. DuckDB asks for a scanner for every occurrence of it in a query,
+    from a thread of its own.
+
+    `error` is the first error of a query's scans: DuckDB keeps but the text. The base class is not initialised, for
+    there is nothing in Arrow behind it; DuckDB asks for the schema and scanners only.
     """
 
-    def __init__(self, schema: pa.Schema, scan: Scan) -> None:
+    def __init__(self, schema: pa.Schema) -> None:
         self.error: Exception | None = None
         self._schema = schema
-        self._scan = scan
+        self._scan: Scan = _unread
         self._begun: list[Stream] = []
+
+    def begin(self, scan: Scan) -> None:
+        """Have the table read by `scan`, which belongs to the transaction of a query."""
+        self.error, self._scan = None, scan
 
     @property
     def schema(self) -> pa.Schema:
@@ -79,10 +87,12 @@ class ScanDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         self._begun.append(batches)
         return Scanner(schema, batches)
 
-    def close(self) -> None:
-        """End the scans that were not read to their end."""
+    def end(self) -> None:
+        """End the query's scans that were not read to their end, and refuse others."""
+        self._scan = _unread
         for batches in self._begun:
             batches.close()
+        self._begun = []
 
     def _rows(
         self, reader: pa.RecordBatchReader | None, schema: pa.Schema, predicate: Predicate

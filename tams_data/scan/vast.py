@@ -23,11 +23,11 @@ import vastdb
 from vastdb._table_interface import ITable
 from vastdb.config import QueryConfig, SessionConfig
 from vastdb.session import Session
-from vastdb.table_metadata import TableMetadata, TableRef
+from vastdb.table_metadata import TableMetadata, TableRef, TableType
 from vastdb.transaction import Transaction
 
 from tams_data.scan import backend
-from tams_data.scan.predicate import Condition, Predicate
+from tams_data.scan.predicate import Column, Comparison, Condition, OneOf, Operator, Predicate
 from tams_data.scan.rendering import can_render, chunks, rendered
 
 _FEW_SPLITS = 2
@@ -66,23 +66,44 @@ class VastSnapshot:
             yield from table.select(
                 list(columns),  # vastdb appends to a list it is given
                 predicate=rendered(metadata.ibis_table, part),
-                config=self.config(metadata),
+                config=self.config(metadata, part),
             )
 
-    def config(self, metadata: TableMetadata) -> QueryConfig:
+    def config(self, metadata: TableMetadata, predicate: Predicate = ()) -> QueryConfig:
         """How a scan of a table is divided, by as many rows as it had when it was asked for.
 
-        What is in one block of row groups is in one sub-split, and further ones would be asked for nothing.
+        What is in one block of row groups is in one sub-split, and further ones would be asked for nothing. A scan
+        for a stretch of a sorted table is one split, however many rows the table has: each more is one more request,
+        of which all but one find nothing.
         """
         if self._query.num_splits is not None or metadata.stats is None:
             return self._query
         rows = metadata.stats.num_rows
-        splits = rows // self._query.rows_per_split
+        splits = 1 if _is_stretch(metadata, predicate) else rows // self._query.rows_per_split
         if splits > _FEW_SPLITS:
             return self._query
         blocks = ceil(rows / (_ROW_GROUP * self._query.num_row_groups_per_sub_split))
         sub_splits = min(self._query.num_sub_splits, max(1, blocks))
         return replace(self._query, num_splits=max(1, splits), num_sub_splits=sub_splits)
+
+
+def _is_stretch(metadata: TableMetadata, predicate: Predicate) -> bool:
+    """Whether a predicate seeks values of the columns a table is sorted by: of all of them, or of the first ones and
+    then a range, of which one end is enough. What overlaps a window says but where starts end."""
+    if metadata.table_type is not TableType.Elysium:
+        return False
+    for number, column in enumerate((field.name,) for field in metadata.sorted_columns):
+        asked = _asked_of(column, predicate)
+        if "=" not in asked:
+            return number > 0 and bool(asked & {"<", "<=", ">", ">="})
+    return True
+
+
+def _asked_of(column: Column, predicate: Predicate) -> set[Operator]:
+    """The operators by which a column is compared; a list of values is as good as one."""
+    asked: set[Operator] = {one.operator for one in predicate if isinstance(one, Comparison) and one.column == column}
+    listed = any(isinstance(one, OneOf) and one.column == column for one in predicate)
+    return asked | {"="} if listed else asked
 
 
 class VastSource:

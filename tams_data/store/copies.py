@@ -15,6 +15,7 @@ from tams_data.media import NO_CHECKSUMS, MediaStore, Stream
 from tams_data.media.remote import Incoming
 from tams_data.queries import objects as queries
 from tams_data.store import instances
+from tams_data.store.alone import Alone
 from tams_data.store.instances import Copy
 from tams_data.store.reading import objects_with_instances
 from tams_data.store.writer import Writer, each
@@ -48,13 +49,13 @@ class Copier:
         writer: Writer,
         *,
         fetch: Fetch,
-        lock: threading.Lock,
+        alone: Alone,
         closing: threading.Event,
         clock_ns: Callable[[], int] = time_ns,
     ) -> None:
-        """`lock` is the one under which discarded bytes are deleted; `closing` breaks off the copy under way."""
+        """`alone` is the right by which discarded bytes are deleted; `closing` breaks off the copy under way."""
         self._database, self._media, self._writer = database, media, writer
-        self._fetch, self._lock, self._closing, self._clock_ns = fetch, lock, closing, clock_ns
+        self._fetch, self._alone, self._closing, self._clock_ns = fetch, alone, closing, clock_ns
         self._check, self._finish = each(instances.check_copy), each(self._finished)
         self._put_off, self._give_up = each(self._failed), each(_given_up)
 
@@ -96,7 +97,7 @@ class Copier:
             def confirm() -> None:
                 # From here until the rows agree with the bytes, nothing is swept: should the object be deleted
                 # meanwhile, the note of that is still there when these bytes are.
-                held.enter_context(self._lock)
+                held.enter_context(self._alone)
                 self._writer.submit(self._check, copy)
 
             if holder is None or not target.copy_from(
@@ -111,6 +112,7 @@ class Copier:
                         checksums=incoming.checksums,
                         confirm=confirm,
                     )
+            self._alone.check()
             self._writer.submit(self._finish, copy)
 
     def _holder(self, object_id: str, there: Sequence[Mapping[str, Any]]) -> MediaStore | None:

@@ -3,9 +3,7 @@
 Their transactions see snapshots, and conflict where they write one and the same row. A command whose rule rests on
 rows that it only reads, or that are not there yet, therefore locks what the rule is about, by its name. Segments on
 one flow need no lock: whoever adds or deletes some writes the flow's row of `flow_timelines`.
-
-What stays open between processes: `Sweeper.lock` is of one process. Bytes that one process copies to a backend while
-another deletes earlier bytes of the same object id there may be deleted with them.
+What takes longer than a transaction, as deleting bytes does, needs the right of `alone`.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class Store:
             self.media,
             self._writer,
             fetch=partial(remote.fetch, most_bytes=copy_max),
-            lock=self._sweeper.lock,
+            alone=self._sweeper.alone,
             closing=self._closing,
         )
         measuring = Job("measuring", Measurer(self.database, self.media, self._writer).step)

@@ -49,11 +49,14 @@ def _verdict(command: Callable[[Transaction, A], R], transaction: Transaction, a
         return error
 
 
-_PATIENCE, _MOST_PATIENCE_NS = 3, 7_000_000
-"""The writer waits for callers who may come again a third of what their last commit took, and 7 ms at the most.
+_PATIENCE = 3
+"""The writer waits for callers who may come again a third of what their last commit took, and no longer than below."""
 
-A longer commit is one of many rows, which cost the same in one commit as in two.
-"""
+_MOST_PATIENCE_NS = 7_000_000
+"""Of the sole writer, for whom a longer commit is one of many rows, which cost the same in one commit as in two."""
+
+_MOST_PATIENCE_AFAR_NS = 50_000_000
+"""Of one among several writers: a commit is some requests to another machine, whatever there is in it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._closed = False
         self._expected, self._patience_ns = 1, 0
+        self._most_patience_ns = _MOST_PATIENCE_NS if database.sole_writer else _MOST_PATIENCE_AFAR_NS
         self._closing = threading.Lock()  # nothing is queued behind the end of the queue, where nobody would answer it
         self._thread = threading.Thread(target=self._run, name="tams-writer", daemon=True)
         self._thread.start()
@@ -118,7 +122,7 @@ class Writer:
             began = monotonic_ns()
             self._commit(group)
             self._expected = len(group) + self._queue.qsize()
-            self._patience_ns = min((monotonic_ns() - began) // _PATIENCE, _MOST_PATIENCE_NS)
+            self._patience_ns = min((monotonic_ns() - began) // _PATIENCE, self._most_patience_ns)
             if last:
                 return
 

@@ -42,6 +42,7 @@ STATUSES = {
     errors.ObjectNotFound: 404,
     errors.ProfileNotFound: 404,
     errors.WebhookNotFound: 404,
+    errors.TableNotFound: 404,
     errors.PropertyNotFound: 404,
     errors.AlreadyExists: 409,
     errors.VersionMismatch: 412,

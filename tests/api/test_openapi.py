@@ -226,6 +226,7 @@ def test_what_is_served_answers_as_it_is_described(shared_client: CheckedClient,
         f"/flow-delete-requests/{deletion['id']}": "/flow-delete-requests/{request_id}",
         "/deletion-requests": "/deletion-requests",
         f"/deletion-requests/{deletion['id']}": "/deletion-requests/{request_id}",
+        "/tables": "/tables",
     }.items():
         response = client.get(path)
         answer = document["paths"][described]["get"]["responses"]["200"]

@@ -58,6 +58,8 @@ NO_SCHEMA_SAYS = {
     "first_referenced_by_flow": "it must be there",
     "url": "its host must be a name that can be looked up",
     "key_frame_count": "an object without a timerange is an initialisation object, which has none",
+    "columns": "they must be the table's",
+    "filter": "it must be a filter of the table",
 }
 """Why a request may be refused (400) that is as its schema says, by the parameter that the problem names."""
 

@@ -90,6 +90,10 @@ class Connection:
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
+    def reopen(self) -> None:
+        """Have the next request open a connection anew."""
+        self._connection.close()
+
     def json(self, method: str, path: str, data: object) -> object:
         """The JSON answer to a JSON request."""
         status, body = self.request(method, path, json.dumps(data).encode())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.benchmarks.dataset import flow_id
@@ -52,13 +52,16 @@ def _rate(*, each: int, seconds: int, **settings: str) -> tuple[float, float]:
         for client in clients:
             client.prepare()
         began = time.monotonic()
-        threads = [threading.Thread(target=client.run, args=(began + seconds,)) for client in clients]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_all(clients, began + seconds)
         posts = sum(client.posts for client in clients) / (time.monotonic() - began)
         return posts, posts * each
+
+
+def run_all(clients: Sequence[_Client], until: float) -> None:
+    """Have all of them post at once; what stops one of them stops the benchmark."""
+    with ThreadPoolExecutor(len(clients)) as threads:
+        for run in [threads.submit(client.run, until) for client in clients]:
+            run.result()
 
 
 class _Client:
@@ -84,6 +87,7 @@ class _Client:
         return [one["object_id"] for one in answer["media_objects"]]
 
     def run(self, until: float) -> None:
+        self._connection.reopen()  # the service may have closed it while others were preparing
         for body in self._bodies:
             if time.monotonic() >= until:
                 return

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tams_data import check, media
 from tams_data.check import Finding
 from tams_data.engines.duckdb import DuckDB
 from tams_data.engines.vast import Vast
+from tams_data.media import LocalMediaStore
 from tams_data.settings import Settings
-from tests import vast_engine
+from tests import s3, vast_engine
 from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY
 from tests.vast_emulator.faults import Fault
 
@@ -207,19 +212,114 @@ def test_a_page_that_asks_for_too_much_is_found_out(vast, monkeypatch, query, sa
 # --- media -----------------------------------------------------------------------------------------------------------
 
 
-def findings_on_media(settings: Settings) -> list[tuple[str, bool | None]]:
+def findings_on_media(settings: Settings) -> dict[str, Finding]:
+    """The findings on media by name, without what all have in common."""
     findings: list[Finding] = []
     check.check_media(settings, findings.append)
-    return [(one.name, one.held) for one in findings]
+    return {one.name.removeprefix("media: "): one for one in findings}
+
+
+def verdicts(findings: dict[str, Finding]) -> dict[str, bool | None]:
+    return {name: one.held for name, one in findings.items()}
 
 
 def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_media_store_takes_an_object_and_forgets_it(settings):
-    assert findings_on_media(settings) == [("media: connect", True), ("media: local", True)]
+def with_bucket(settings: Settings, endpoint: str, **described: object) -> tuple[Settings, str]:
+    """Settings of a service whose media are in a new bucket, labelled `cold`; and the name of the bucket."""
+    backend = s3.described(endpoint, label="cold", **described)
+    text = json.dumps({**backend.model_dump(mode="json", exclude_none=True), "secret_key": s3.SECRET_KEY})
+    return settings.model_copy(update={"storage_backends": SecretStr(f"[{text}]")}), backend.bucket
+
+
+def test_a_folder_takes_an_object_gives_it_back_and_forgets_it(settings):
+    assert verdicts(findings_on_media(settings)) == {
+        "connect": True,
+        "local": True,
+        "local, round trip": True,
+        "local, URLs": None,
+        "local, times": True,
+        "local, clean up": True,
+    }
     assert files_in(settings.data_dir) == ["secret.key", "storage-id"]
+
+
+def test_a_bucket_takes_an_object_gives_it_back_and_forgets_it(settings, s3_endpoint):
+    settings, bucket = with_bucket(settings, s3_endpoint, prefix="tams/")
+    findings = findings_on_media(settings)
+    assert {name: one.detail for name, one in findings.items() if not one.held} == {}
+    assert list(findings) == ["connect", "cold", "cold, round trip", "cold, URLs", "cold, times", "cold, clean up"]
+    assert "sent to 127.0.0.1" in findings["cold, URLs"].detail
+    assert s3.SECRET_KEY not in "".join(one.detail for one in findings.values())
+    assert s3.keys(s3_endpoint, bucket) == []
+
+
+def test_a_bucket_whose_urls_lead_nowhere_is_found_out_and_left_empty(settings, s3_endpoint):
+    settings, bucket = with_bucket(settings, s3_endpoint, public_endpoint="http://127.0.0.1:9")
+    findings = findings_on_media(settings)
+    assert [name for name, one in findings.items() if not one.held] == ["cold, URLs"]
+    assert findings["cold, URLs"].detail.startswith("ConnectError")
+    assert s3.keys(s3_endpoint, bucket) == []
+
+
+def test_a_bucket_that_is_not_there_is_found_out_and_left_alone(settings, s3_endpoint):
+    settings, _ = with_bucket(settings, s3_endpoint, bucket="absent")
+    findings = findings_on_media(settings)
+    assert verdicts(findings) == {"connect": True, "cold": False}
+    assert "bucket absent" in findings["cold"].detail
+
+
+def test_an_object_that_cannot_be_deleted_is_named(settings, s3_endpoint):
+    settings, bucket = with_bucket(settings, s3_endpoint)
+    findings: dict[str, Finding] = {}
+
+    def report(finding: Finding) -> None:
+        findings[finding.name] = finding
+        if finding.name == "media: cold, round trip":
+            s3.empty(s3_endpoint, bucket)
+            s3.client(s3_endpoint).delete_bucket(Bucket=bucket)
+
+    check.check_media(settings, report)
+    assert [name.removeprefix("media: ") for name, one in findings.items() if one.held is False] == [
+        "cold, URLs",
+        "cold, times",
+        "cold, clean up",
+    ]
+    assert re.match(
+        r"delete object tams-check-\S+ yourself: MediaStoreFailed", findings["media: cold, clean up"].detail
+    )
+
+
+@pytest.mark.parametrize("last", ["cold, round trip", "cold, URLs", "cold, times"])
+def test_an_interrupted_check_leaves_nothing_in_a_bucket(settings, s3_endpoint, last):
+    settings, bucket = with_bucket(settings, s3_endpoint)
+    reported: list[str] = []
+
+    def interrupt(finding: Finding) -> None:
+        reported.append(finding.name.removeprefix("media: "))
+        if reported[-1] == last:
+            assert s3.keys(s3_endpoint, bucket) != []
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check.check_media(settings, interrupt)
+    assert reported[-2:] == [last, "cold, clean up"]
+    assert s3.keys(s3_endpoint, bucket) == []
+
+
+class Forgetful(LocalMediaStore):
+    """A media store that says it has stored, and keeps other bytes."""
+
+    def write(self, object_id, stream, *, length, content_type, **more):
+        stream.read()
+        return super().write(object_id, io.BytesIO(bytes(length)), length=length, content_type=content_type, **more)
+
+
+def test_a_media_store_that_keeps_other_bytes_is_found_out(tmp_path):
+    finding = check.keeps_bytes(Forgetful(tmp_path, secret=bytes(32), label="here"), "one")
+    assert (finding.held, finding.detail) == (False, "262,144 bytes came back, and not those that were stored")
 
 
 def test_a_media_store_that_cannot_write_is_found_out(settings):
@@ -227,11 +327,11 @@ def test_a_media_store_that_cannot_write_is_found_out(settings):
     incoming = settings.data_dir / "media" / "incoming"
     incoming.rmdir()
     incoming.touch()
-    finding = check.keeps_bytes(store)
+    finding = check.is_in_reach(store)
     assert finding.held is False
     assert finding.detail.startswith("MediaStoreFailed")
 
 
 def test_media_that_cannot_be_connected_to_are_a_finding(settings):
     settings.data_dir.touch()
-    assert findings_on_media(settings) == [("media: connect", False)]
+    assert verdicts(findings_on_media(settings)) == {"connect": False}

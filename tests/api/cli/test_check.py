@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from api.cli import main
 from tams_data import check
+from tests import s3
 from tests.api.process import ROOT
 
 
@@ -32,6 +34,17 @@ def test_what_held_is_listed(run):
     assert header.split() == ["PROBE", "HELD", "DETAIL"]
     assert len([line for line in lines if line.split("  ")[0].startswith(("database:", "media:"))]) == len(lines)
     assert "NO" not in done.stdout.split()
+
+
+def test_a_bucket_is_tried_and_left_as_it_was(run, s3_endpoint):
+    backend = s3.described(s3_endpoint, label="cold")
+    described = {**backend.model_dump(mode="json", exclude_none=True), "secret_key": s3.SECRET_KEY}
+    done = run(TAMS_STORAGE_BACKENDS=json.dumps([described]))
+    assert done.exit_code == 0, done.output
+    tried = [line.split("  ")[0] for line in done.stdout.splitlines() if line.startswith("media:")]
+    assert tried[1:] == [f"media: cold{rest}" for rest in ("", ", round trip", ", URLs", ", times", ", clean up")]
+    assert s3.SECRET_KEY not in done.output
+    assert s3.keys(s3_endpoint, backend.bucket) == []
 
 
 def test_the_command_fails_when_something_did_not_hold(run):

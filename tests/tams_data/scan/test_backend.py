@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -247,6 +249,124 @@ def test_queries_run_side_by_side(con, source):
         counts = pool.map(lambda i: con.execute(t.filter(_.key >= i).count()), range(40))
     assert list(counts) == [400 - i for i in range(40)]
     assert source.open == 0
+
+
+# ---------------------------------------------------------------------- what is kept from query to query
+
+
+class Compiling(Backend):
+    """A connection that notes what it compiles."""
+
+    def do_connect(self, source: MemorySource) -> None:
+        super().do_connect(source)
+        self.compiled: list[str] = []
+
+    def compile(self, expr: ir.Expr, /, **options: object) -> str:
+        self.compiled.append(super().compile(expr, **options))
+        return self.compiled[-1]
+
+
+@pytest.fixture
+def compiling(source: MemorySource) -> Compiling:
+    """A connection to `source` that notes what it compiles."""
+    return Compiling().connect(source)
+
+
+def test_an_expression_is_compiled_once_even_when_it_is_built_anew(compiling):
+    for _again in range(3):
+        t = compiling.tables.things
+        assert compiling.to_pyarrow(t.filter(_.key < 10)).num_rows == 10
+        assert len(compiling.execute(t.filter(_.key < 10))) == 10
+        assert compiling.to_pyarrow_batches(t.filter(_.key < 10)).read_all().num_rows == 10
+    assert len(compiling.compiled) == 1
+
+
+def test_a_limit_and_parameters_are_their_own_queries(compiling, monkeypatch):
+    t, least = compiling.tables.things, ibis.param("int64")
+    above = t.filter(_.key >= least)
+    assert [compiling.to_pyarrow(t, limit=limit).num_rows for limit in (3, 5, None)] == [3, 5, 400]
+    assert [compiling.to_pyarrow(above, params={least: value}).num_rows for value in (390, 399)] == [10, 1]
+    assert len(compiling.execute(t, limit="default")) == 400
+    monkeypatch.setattr(ibis.options.sql, "default_limit", 7)
+    assert len(compiling.execute(t, limit="default")) == 7
+
+
+def test_rows_are_those_of_the_moment(con, source):
+    t = con.tables.nothing
+    assert con.execute(t.count()) == 0
+    source.tables = {**TABLES, "nothing": pa.table({name: TABLES["others"][name] for name in t.columns})}
+    assert con.execute(t.count()) == TABLES["others"].num_rows
+
+
+def test_an_expression_on_columns_that_have_changed_gives_what_they_are_now(con, source):
+    source.tables = {"t": pa.table({"a": [1]})}
+    assert con.execute(con.table("t")).to_dict("list") == {"a": [1]}
+    source.tables = {"t": pa.table({"a": ["x"], "b": [2.5]})}
+    assert con.execute(con.table("t")).to_dict("list") == {"a": ["x"], "b": [2.5]}
+
+
+def test_sql_text_names_a_table_that_has_come_since(con, source):
+    text = con.sql("SELECT n FROM late", schema={"n": "int64"})
+    with pytest.raises(duckdb.CatalogException, match="late"):
+        con.to_pyarrow(text)
+    source.tables = {**TABLES, "late": pa.table({"n": [1, 2, 3]})}
+    assert con.to_pyarrow(text)["n"].to_pylist() == [1, 2, 3]
+
+
+def test_a_memtable_lives_no_longer_than_its_expression(con):
+    frame = pa.table({"key": [3, 5]})
+    joined = con.tables.things.join(ibis.memtable(frame), "key")
+    assert con.to_pyarrow(joined).num_rows == 2
+    gone = weakref.ref(frame)
+    del frame, joined
+    gc.collect()
+    assert gone() is None
+
+
+def test_memtables_of_one_name_are_not_mixed_up(con):
+    def joined(keys: list[int]) -> list[int]:
+        few = ibis.memtable({"key": keys}, name="few")
+        return sorted(con.to_pyarrow(con.tables.things.join(few, "key").select("key"))["key"].to_pylist())
+
+    assert [joined([3, 5]), joined([8]), joined([3, 5])] == [[3, 5], [8], [3, 5]]
+
+
+def test_a_query_succeeds_after_one_that_failed(con, source):
+    t = con.tables.things.select("key")
+    for failing in (SourceBroken("once"), None, SourceBroken("again"), None):
+        source.failing = failing
+        if failing is None:
+            assert con.to_pyarrow(t).num_rows == 400
+        else:
+            with pytest.raises(SourceBroken) as caught:
+                con.to_pyarrow(t)
+            assert caught.value is failing
+
+
+def test_what_was_not_fetched_in_a_session_disturbs_no_other(con, source):
+    with con.session(["things"]) as cursor:
+        cursor.execute("SELECT * FROM things")
+    assert source.open == 0
+    with con.session(["things"]) as again:
+        assert again is cursor
+        assert again.execute("SELECT count(*) FROM things").fetchone() == (400,)
+
+
+def test_a_cursor_of_its_own_is_nobody_elses(con):
+    with con.session(["things"], own=True) as own:
+        own.register("more", pa.table({"n": [1]}))
+        assert own.execute("SELECT n FROM more").fetchall() == [(1,)]
+    with con.session(["things"]) as other, pytest.raises(duckdb.CatalogException, match="more"):
+        other.execute("SELECT n FROM more")
+
+
+def test_no_more_plans_and_cursors_are_kept_than_a_few(con, source):
+    source.tables = {f"t{i}": pa.table({"a": [i]}) for i in range(80)}
+    for i in range(80):
+        for more in range(4):
+            assert con.execute(con.table(f"t{i}").a.max() + more) == i + more
+    assert len(con._cursors._idle) == 64
+    assert len(con._plans._plans) == 256
 
 
 # ---------------------------------------------------------------------- the rest of a connection

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
 from functools import cache, reduce
@@ -17,7 +17,8 @@ import pyarrow as pa
 import pytest
 from ibis import _
 
-from tams_data.scan import Backend
+from tams_data.scan import Backend, tams
+from tests.api.tables_server import serve
 from tests.tams_data.scan.data import TABLES
 from tests.tams_data.scan.memory import MemorySource
 
@@ -174,10 +175,32 @@ def expected(duckdb: ibis.BaseBackend) -> Callable[[str], pa.Table]:
     return cache(lambda name: result_of(name, duckdb))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["filtering", "lax"])
+@pytest.fixture(scope="module")
+def filtering() -> Backend:
+    """The tables of a source that filters."""
+    return Backend().connect(MemorySource(TABLES, rows_per_batch=64))
+
+
+@pytest.fixture(scope="module")
+def lax() -> Backend:
+    """The tables of a source that ignores every predicate."""
+    return Backend().connect(MemorySource(TABLES, lax=True, rows_per_batch=64))
+
+
+@pytest.fixture(scope="module")
+def remote() -> Iterator[tams.Backend]:
+    """The tables of a service, over HTTP."""
+    with serve(TABLES) as url:
+        connection = tams.Backend().connect(url)
+        yield connection
+        connection.disconnect()
+
+
+@pytest.fixture(params=["filtering", "lax", "remote"])
 def scan(request: pytest.FixtureRequest) -> Backend:
-    """The tables of a source that filters, and of one that ignores every predicate."""
-    return Backend().connect(MemorySource(TABLES, lax=request.param, rows_per_batch=64))
+    """The tables of each source."""
+    found: Backend = request.getfixturevalue(request.param)
+    return found
 
 
 def rows(table: pa.Table) -> Counter[str]:

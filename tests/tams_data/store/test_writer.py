@@ -24,6 +24,7 @@ class Watched:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.sole_writer = database.sole_writer
         self.begun = self.committed = self.failures = 0
 
     @contextmanager
