@@ -892,6 +892,10 @@ def format_utc(ns: int) -> str:
     return mt.Timestamp.from_nanosec(ns).to_iso8601_utc()
 
 
+FIRST_CIVIL_NS = tai_from_utc(datetime(1972, 1, 1, tzinfo=timezone.utc))
+"""The first timestamp that can be a time of day: UTC as it is has been since 1972, and a timeline may begin at 0:0."""
+
+
 def utc_ns(tai_ns: ir.IntegerValue) -> ir.IntegerValue:
     """Return the nanoseconds since 1970 UTC of TAI timestamps, as POSIX counts them: a leap second repeats the 59th.
 

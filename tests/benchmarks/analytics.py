@@ -85,6 +85,11 @@ SQL: Mapping[str, str] = {
         SELECT flow_id, min(start_ns), max(end_ns), count(*), sum(end_ns - start_ns)::BIGINT
         FROM numbered GROUP BY flow_id, island ORDER BY 1, 2 LIMIT 10000
     """,
+    "reuse": """
+        WITH used AS (SELECT object_key, count(*) AS uses FROM segments GROUP BY object_key)
+        SELECT uses, count(*), sum(uses)::BIGINT, coalesce(sum(size_bytes), 0)::BIGINT
+        FROM used JOIN objects ON object_key = key GROUP BY uses ORDER BY uses
+    """,
 }
 """By the name of an analysis, its rows without parameters as one would write them for DuckDB."""
 

@@ -30,11 +30,12 @@ def flows(tables: Tables, **filters: Any) -> ir.Table:
     return found.filter(*wanted) if wanted else found
 
 
-def segments(tables: Tables, **filters: Any) -> ir.Table:
-    """The segments that all filters leave, cut to the window of media time."""
+def segments(tables: Tables, *, cut: bool = True, **filters: Any) -> ir.Table:
+    """The segments that all filters leave, cut to the window of media time, or as they are."""
     found = of_flows(tables, tables.segments, **filters)
     if "start_ns" in filters:
-        found = timerange.clip(found, filters["start_ns"], filters["end_ns"])
+        within = timerange.clip if cut else timerange.overlapping
+        found = within(found, filters["start_ns"], filters["end_ns"])
     found = registered(found, **filters)
     if "storage_id" in filters:
         there = stored(tables, **filters)
