@@ -27,7 +27,7 @@ def usage(tables: Tables, **filters: Any) -> ir.Table:
     groups = found.group_by(*_GROUPS).aggregate(
         flows=found.count(),
         segments=found.segments.sum().fill_null(0).cast("int64"),
-        covered_ns=covered.cast("int64"),
+        covered_ns=timerange.total_ns(found.covered_ns),
         size_bytes=size.cast("int64"),
         measured_bit_rate=_bit_rate(size, covered),
         declared_bit_rate=(found.avg_bit_rate.mean() * 1000).round().cast("int64"),
@@ -147,7 +147,7 @@ def _totals(tables: Tables, **filters: Any) -> ir.Table:
         start_ns=found.start_ns.min(),
         end_ns=found.end_ns.max(),
         segments=found.count(),
-        covered_ns=found.length_ns.sum().fill_null(0).cast("int64"),
+        covered_ns=timerange.total_ns(found.length_ns),
         size_bytes=found.size_bytes.sum().fill_null(0).cast("int64"),
     )
 
@@ -182,7 +182,7 @@ _OF_A_GROUP = {
 }
 _OF_TOTALS = {
     "segments": "How many segments",
-    "covered_ns": "Sum of the segments' durations, ns",
+    "covered_ns": "Sum of the segments' durations, ns; null: above 292 years",
     "size_bytes": "Bytes of the objects of the segments, each use counted, as far as sizes are known",
     "measured_bit_rate": "size_bytes over covered_ns, bit/s; null: nothing is covered",
 }

@@ -29,22 +29,15 @@ def analysed(tables: Tables, **filters: Any) -> ir.Table:
     """One row: how many segments there are, how long, and what lies between them."""
     found = filtering.segments(tables, **filters)
     lengths = found.select(length_ns=timerange.length_ns(found))
-    total = lengths.length_ns.sum().fill_null(0)  # wider than int64 in the engine: only the result must fit
     durations = lengths.aggregate(
         total_segments=lengths.count(),
         average_duration_ns=lengths.length_ns.mean().round().cast("int64"),
         minimum_duration_ns=lengths.length_ns.min(),
         maximum_duration_ns=lengths.length_ns.max(),
-        total_duration_ns=ibis.ifelse(total <= MAX_NS, total, ibis.null("int64")),
+        total_duration_ns=timerange.total_ns(lengths.length_ns),
     )
     holes = timerange.seams(_pieces(tables, **filters))
-    missing = holes.length_ns.sum().fill_null(0)
-    return durations.cross_join(
-        holes.aggregate(
-            gaps=holes.count(),
-            gap_ns=ibis.ifelse(missing <= MAX_NS, missing, ibis.null("int64")),
-        )
-    )
+    return durations.cross_join(holes.aggregate(gaps=holes.count(), gap_ns=timerange.total_ns(holes.length_ns)))
 
 
 def coverage(tables: Tables, *, by: str, limit: int, **filters: Any) -> ir.Table:

@@ -9,6 +9,7 @@ from tams_data.analytics import Analytics
 from tams_data.queries.analytics import ANALYSES
 from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
 from tests.tams_data.builders import flow_row, insert, segment_row
+from tests.tams_data.queries.analytics import paper
 from tests.tams_data.queries.analytics.paper import (
     AUDIO,
     DATA,
@@ -225,3 +226,18 @@ def test_uses_are_those_that_the_filters_leave(analytics):
     assert uses(analytics.run("reuse", flow_id="edit")) == {1: (1, 1, 1000), 2: (1, 2, 2000)}
     assert uses(analytics.run("reuse", storage_id=TAPE)) == {1: (2, 2, 4000), 3: (1, 3, 2000)}
     assert analytics.run("reuse", flow_id="empty").num_rows == 0
+
+
+def test_more_media_time_than_can_be_counted_is_null(database):
+    years = 200 * 365 * DAY
+    flow = {**paper.H264, "source_id": "s", "tags": "{}", "tag_terms": [], "metadata_version": "1"}
+    flow |= {"metadata_updated_ns": 0, "created_ns": 0}
+    timeline = {"segment_count": 1, "covered_ns": years, "longest_ns": years, "size_bytes": 1000}
+    with database.transaction() as transaction:
+        transaction.insert(schema.FLOWS, schema.FLOWS.rows({**flow, "id": one} for one in "ab"))
+        rows = schema.FLOW_TIMELINES.rows({**timeline, "flow_id": one} for one in "ab")
+        transaction.insert(schema.FLOW_TIMELINES, rows)
+    (row,) = Analytics(database).run("flow-usage").to_pylist()
+    assert (row["flows"], row["covered_ns"], row["size_bytes"]) == (2, None, 2000)
+    (row,) = Analytics(database).run("flow-usage", flow_id="a").to_pylist()
+    assert row["covered_ns"] == years
