@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
+import pyarrow as pa
 from panel.io.location import Location
 
 from dashboards import flow_usage, overview, storage_usage, time_ranges
-from dashboards.answers import Answers
+from dashboards.answers import Answers, question
 from dashboards.board import Board, Schedule
 from dashboards.clock import Clock
 from dashboards.filter_bar import FilterBar
@@ -27,6 +29,7 @@ PAGES = (overview.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
 
 _TEMPLATE = (ASSETS / "page.html").read_text()
 _LOOKS_EVERY_MS = 500
+_NAMES = question("flows", {"limit": 10_000})
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,17 @@ class Session:
         self.filters.param.watch(self._write_url, ["source_id", "format", "tags", "start_ns", "end_ns"])
         self.clock.param.watch(self._write_url, ["scale"])
         self.board.ask()
+        service.answers.ask(_NAMES).add_done_callback(lambda done: schedule(partial(self._name_flows, done)))
         service.answers.submit(service.sources).add_done_callback(
             lambda done: schedule(partial(setattr, self.bar, "sources", dict(done.result())))
         )
+
+    def _name_flows(self, answered: Future[pa.Table]) -> None:
+        if answered.cancelled() or answered.exception() is not None:
+            return
+        rows = answered.result()
+        labels = zip(rows["flow_id"].to_pylist(), rows["label"].to_pylist(), strict=True)
+        self.board.name_flows({flow_id: label for flow_id, label in labels if label})
 
     def _read_url(self) -> str:
         """Take filters and clock from the URL; what is wrong with it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic_ns, time_ns
@@ -48,7 +48,8 @@ class Board:
         self._filters, self._clock = filters, clock
         self._service = service
         self._schedule = schedule
-        self.frames = {one.name: Frame(one, clock) for one in pictures}
+        self._names: dict[str, str] = {}
+        self.frames = {one.name: Frame(one, clock, self._names) for one in pictures}
         self.status, self.alert = View(""), View("")
         self._round = 0
         self._waiting: dict[Question, list[Picture]] = {}
@@ -75,6 +76,11 @@ class Board:
             self._ask(question, pictures)
         if not self._waiting:
             self._finish()
+
+    def name_flows(self, names: Mapping[str, str]) -> None:
+        """Call flows by these names, by their ids."""
+        self._names.update(names)
+        self._redraw()
 
     def ask_again(self) -> None:
         """Ask anew if everything is answered and it is time to."""

@@ -39,7 +39,7 @@ _NUMBERS = {"share", "bytes", "count", "duration", "bit_rate"}
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: which of the rows', its heading, and the kind of its values (see `_TEXTS`)."""
+    """A column of a table: which of the rows', its heading, and the kind of its values: `flow`, or one of `_TEXTS`."""
 
     name: str
     title: str
@@ -78,9 +78,11 @@ class Table(JSComponent):
     _esm: ClassVar[str] = (_ASSETS / "table.js").read_text()
     _stylesheets: ClassVar[list[str]] = [(_ASSETS / "table.css").read_text()]
 
-    def __init__(self, clock: Clock, **params: Any) -> None:
+    def __init__(self, clock: Clock, names: Mapping[str, str] | None = None, **params: Any) -> None:
+        """`names` are what flows are called, by their ids, for columns of the kind `flow`."""
         super().__init__(sizing_mode="stretch_width", **params)
         self._clock = clock
+        self._names = {} if names is None else names
         self._shown: Rows | None = None
         self._order: pa.Array = pa.array([], pa.int64())
         self._texts: list[list[str]] = []
@@ -121,6 +123,8 @@ class Table(JSComponent):
         return f"{column.title} ({self._clock.scale})" if column.kind in ("time", "wall") else column.title
 
     def _texts_of(self, column: Column) -> list[str]:
+        if column.kind == "flow":
+            return [self._names.get(one, one) or formatting.UNKNOWN for one in self._rows[column.name].to_pylist()]
         text = _TEXTS[column.kind]
         return [text(value, self._clock) for value in self._rows[column.name].to_pylist()]
 
