@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
@@ -110,14 +112,24 @@ class Session:
 
 
 def _schedule() -> Schedule:
-    """What changes the page of the session that is being made: its document may be changed in its own time only."""
+    """What changes the page of the session that is being made: in the event loop, when its document may be changed."""
     document = pn.state.curdoc
+    if document is None:
+        return lambda change: change()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # before the server runs, to have everything loaded: nobody looks
+        return lambda _: None
+    gone = Event()
+    document.on_session_destroyed(lambda _: gone.set())
+
+    def add(change: Callable[[], None]) -> None:
+        if not gone.is_set():
+            document.add_next_tick_callback(change)
 
     def schedule(change: Callable[[], None]) -> None:
-        if document is None:
-            change()
-        else:
-            document.add_next_tick_callback(change)
+        # By way of the loop: what other threads add to a document while its session begins is lost.
+        loop.call_soon_threadsafe(add, change)
 
     return schedule
 

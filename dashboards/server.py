@@ -40,6 +40,7 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
         websocket_origin=settings.dashboard_origins.split(",") if settings.dashboard_origins else None,
         static_dirs={"assets": str(ASSETS)},
         use_index=False,
+        warm=True,  # the first to come does not wait for imports
         show=False,
         verbose=False,
     )
