@@ -14,11 +14,10 @@ from werkzeug.exceptions import NotAcceptable
 from api.filters import VALUES_PATTERN, check_count, truth, values_of
 from api.models.answers import Rows
 from api.models.common import Format, QueryBool, TimerangeText, query_int_within
-from api.openapi import answers, blueprint
+from api.openapi import answers, as_problem, blueprint
 from api.paging import json
-from api.state import store
+from api.state import analytics
 from api.validation import Query, validated
-from tams_data.analytics import Analytics
 from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.analysis import Analysis, Parameter
 from tams_data.timerange import TimeRange
@@ -28,7 +27,7 @@ bp = blueprint("analytics", "What is in the store, what it adds up to, and what 
 ARROW, CSV, JSON = "application/vnd.apache.arrow.stream", "text/csv", "application/json"
 
 _FILTERS: dict[str, Any] = {
-    "flow_id": (str | None, Field(None, description="Only this flow")),
+    "flow_id": (str | None, Field(None, pattern=VALUES_PATTERN, description="Only these flows, a comma list")),
     "source_id": (str | None, Field(None, description="Only flows of this source")),
     "format": (Format | None, Field(None, description="Only flows of this format")),
     "codec": (str | None, Field(None, description="Only flows of this codec")),
@@ -77,6 +76,8 @@ class AnalysisQuery(Query):
         for name in ("timerange", "created"):
             if name in given:
                 given[name] = TimeRange.parse(given[name], field=name)
+        if "flow_id" in given:
+            given["flow_id"] = values_of("flow_id", given["flow_id"])
         tags, exists = self.named("tag"), self.named("tag_exists")
         given["tags"] = {name: values_of(f"tag.{name}", text) for name, text in tags.items()}
         given["tag_exists"] = {name: truth(f"tag_exists.{name}", text) for name, text in exists.items()}
@@ -110,7 +111,7 @@ def _view(analysis: Analysis) -> Callable[..., Response]:
 
     def view(query: AnalysisQuery) -> Response:
         answer = _negotiated()
-        rows = Analytics(store().database).run(analysis.name, **query.parameters())
+        rows = analytics().run(analysis.name, **query.parameters())
         return answer(analysis, rows)
 
     view.__name__ = f"analyse_{analysis.name.replace('-', '_')}"
@@ -152,7 +153,8 @@ _ANSWERS = {JSON: _as_json, ARROW: _as_arrow, CSV: _as_csv}
 
 
 def _responses() -> dict[Any, Any]:
-    found = answers(400, ok=Rows)
+    unavailable = as_problem("The engine that analyses run on cannot serve now")
+    found = answers(400, ok=Rows, status_503=unavailable)
     found[200]["content"] |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (ARROW, CSV)}
     return found
 

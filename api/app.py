@@ -28,6 +28,7 @@ from api import (
 from api.openapi import Api
 from api.validation import check_query_text
 from tams_data import schema
+from tams_data.analytics import analytics_of
 from tams_data.errors import ObjectConflict
 from tams_data.media import LocalMediaStore
 from tams_data.settings import Settings
@@ -35,10 +36,14 @@ from tams_data.store.store import Store
 
 
 def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
-    """The application that serves `store`; `secret` signs page tokens."""
+    """The application that serves `store`; `secret` signs page tokens.
+
+    :raise InvalidSetting: there is no engine for analyses such as the settings ask for.
+    """
     app = Api("api")
     app.config.update(
         TAMS_STORE=store,
+        TAMS_ANALYTICS=analytics_of(store.database, settings),
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},

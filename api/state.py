@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import current_app
 
+from tams_data.analytics import Analytics
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 
@@ -11,6 +12,12 @@ from tams_data.store.store import Store
 def store() -> Store:
     """The store this application serves."""
     found: Store = current_app.config["TAMS_STORE"]
+    return found
+
+
+def analytics() -> Analytics:
+    """The analyses of that store."""
+    found: Analytics = current_app.config["TAMS_ANALYTICS"]
     return found
 
 

@@ -26,6 +26,7 @@
      ├── StoreUnavailable           the database or the media store cannot serve now
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
+     │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
      │    └── MediaStoreFailed      the media store could not do what was asked
      ├── SchemaMismatch             the store was written by an unknown or newer schema version
      ├── InvalidSetting             a setting cannot be used
@@ -151,6 +152,10 @@ class DatabaseLocked(StoreUnavailable):
 
 class TransactionConflict(StoreUnavailable):
     """Another writer changed the same rows first; the transaction was rolled back and may be tried again."""
+
+
+class AnalyticsUnavailable(StoreUnavailable):
+    """The engine that analyses run on cannot be reached, lacks a table, or cannot run the query."""
 
 
 class MediaStoreFailed(StoreUnavailable):

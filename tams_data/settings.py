@@ -27,6 +27,11 @@ class Settings(BaseSettings):
         description="Database: `duckdb:///path/to/file`, `duckdb://` in memory, or `vast://bucket/schema`;"
         " default: in the data folder",
     )
+    analytics_url: SecretStr | None = Field(
+        None,
+        description="Engine that analyses run on: a URL as `ibis.connect` takes them, of a database that has the same"
+        " tables; default: the database",
+    )
     database_memory: str = Field("512MB", description="Most memory the embedded database may use")
     demo: bool = Field(True, description="Whether `tams run` puts the demo into an empty store")
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")

@@ -8,8 +8,10 @@ to 2262. Empty ranges are all the same range, "never". Nothing here is ever a fl
 
     scalar   TimeRange, parse_timestamp, format_timestamp, merge
     Arrow    parse_column, format_column, parse_timestamp_column, format_timestamp_column
-    Ibis     overlapping, covered_by, clip, length_ns, islands, gaps, covered_ns
-    civil    utc_from_tai, tai_from_utc, format_utc
+    Ibis     overlapping, covered_by, clip, length_ns, span_ns, islands, gaps, covered_ns
+             condensed, hides_no_hole, joined, seams: for many rows that do not overlap
+             floor_ns, length_from_ns, length_to_ns
+    civil    utc_from_tai, tai_from_utc, format_utc, utc_ns
 
 The text of a time range, as TAMS 8.2 (timerange schema), App notes 0008 and 0012 define it:
 
@@ -35,6 +37,7 @@ import ibis.expr.types as ir
 import mediatimestamp.immutable as mt
 import pyarrow as pa
 import pyarrow.compute as pc
+from mediatimestamp.constants import UTC_LEAP
 
 from tams_data.errors import InvalidTimeRange, InvalidTimestamp
 
@@ -548,6 +551,9 @@ def _join(chunks: Sequence[pa.Array], type_: pa.DataType) -> pa.Array:
 #
 # Rows must hold ranges as TimeRange does, and none that is never. The expressions use nothing peculiar to one engine.
 
+_BUCKET_NS = 900 * NS_PER_SECOND
+"""Hundreds of segments of a live feed start in it: few buckets, and little to read again for the one with a hole."""
+
 
 def overlapping(t: ir.Table, start_ns: Nanoseconds, end_ns: Nanoseconds) -> ir.Table:
     """Keep the rows that share time with `[start_ns, end_ns)`.
@@ -596,10 +602,19 @@ def length_ns(t: ir.Table) -> ir.IntegerColumn:
     >>> length_ns(t).to_pyarrow().to_pylist()
     [10, None]
     """
+    return span_ns(t.start_ns, t.end_ns).name("length_ns")
+
+
+def span_ns(start_ns: Nanoseconds, end_ns: Nanoseconds) -> ir.IntegerValue:
+    """Return the nanoseconds from one instant to another that is no earlier: null as in `length_ns`.
+
+    >>> t = ibis.memtable({"a": [0, 0], "b": [10, MAX_NS]})
+    >>> span_ns(t.a, t.b).to_pyarrow().to_pylist()
+    [10, None]
+    """
     # end - start would stop the whole query at the first row it overflows on, and MAX_NS plus a start up to 0 cannot.
-    countable = t.end_ns <= ibis.least(t.start_ns, 0) + MAX_NS
-    length = t.end_ns.nullif(MAX_NS) - t.start_ns.nullif(MIN_NS)
-    return ibis.ifelse(countable, length, ibis.null("int64")).name("length_ns")
+    countable = (end_ns <= ibis.least(start_ns, 0) + MAX_NS) & (start_ns > MIN_NS) & (end_ns < MAX_NS)
+    return ibis.ifelse(countable, end_ns - start_ns, ibis.null("int64"))
 
 
 def islands(t: ir.Table, by: Sequence[str] = ("flow_id",)) -> ir.Table:
@@ -613,18 +628,173 @@ def islands(t: ir.Table, by: Sequence[str] = ("flow_id",)) -> ir.Table:
     >>> islands(t).order_by("start_ns").drop("flow_id").to_pyarrow().to_pylist()
     [{'start_ns': 0, 'end_ns': 20, 'segments': 2}, {'start_ns': 30, 'end_ns': 40, 'segments': 1}]
     """
-    before = ibis.window(group_by=by, order_by="start_ns", rows=(None, -1))
-    # The end of all earlier rows, not of the row before: a long row may reach past several short ones.
-    reach = t.end_ns.max().over(before)
-    marked = t.select(*by, "start_ns", "end_ns", opens=ibis.ifelse(t.start_ns <= reach, 0, 1))
-    # A range frame, where rows of one start count together: in which order they come is left to the engine, and need
-    # not be the order in which one of them was marked.
-    until = ibis.window(group_by=by, order_by="start_ns", range=(None, 0))
-    numbered = marked.mutate(island=marked.opens.sum().over(until))
+    numbered = _numbered(t.select(*by, "start_ns", "end_ns"), by)
     runs = numbered.group_by(*by, "island").aggregate(
         start_ns=numbered.start_ns.min(), end_ns=numbered.end_ns.max(), segments=numbered.count()
     )
     return runs.select(*by, "start_ns", "end_ns", "segments")
+
+
+def condensed(
+    t: ir.Table,
+    resolution_ns: Nanoseconds = 1,
+    by: Sequence[str] = ("flow_id",),
+    *,
+    alike: Sequence[str] = (),
+) -> ir.Table:
+    """Return fewer rows with the same holes of `resolution_ns` or longer, for each value of the columns `by`.
+
+    Columns: those of `by`, then `start_ns`, `end_ns`, `segments`, the rows it stands for, `covered_ns`, the sum of
+    their lengths, and those of `alike`, in which all of them agree. Rows of one value of `by` must not overlap, as
+    those of a flow never do. A row of the result that stands for several has no hole of the resolution in it; the
+    others are those of `t`, with a `covered_ns` that is null when int64 cannot count it.
+
+    The cost is one pass over the rows that sorts nothing, and another for those near a hole. What is sorted after
+    that, to find the holes, is little.
+
+    >>> t = ibis.memtable({"flow_id": ["f", "f", "f"], "start_ns": [0, 12, 30], "end_ns": [10, 20, 40]})
+    >>> condensed(t, 11).drop("flow_id").to_pyarrow().to_pylist()
+    [{'start_ns': 0, 'end_ns': 40, 'segments': 3, 'covered_ns': 28}]
+    """
+    # A bucket of what starts in a stretch of time shows its own holes: they are what its rows leave of its length. If
+    # that is less than the resolution, no hole is that long. It always is in buckets of the resolution's own width,
+    # as all holes lie between their first start and their last. The holes between buckets stay as they are.
+    width_ns = ibis.greatest(resolution_ns, _BUCKET_NS)
+    rows = t.select(
+        *by,
+        "start_ns",
+        "end_ns",
+        *alike,
+        length_ns=length_ns(t),
+        # Division of integers is by floats on most engines, and the remainder has the sign of the start: so a bucket
+        # is known by its bound next to zero, and those after zero by one more, lest two of them share the zero.
+        bucket=t.start_ns - t.start_ns % width_ns + ibis.ifelse(t.start_ns < 0, 0, 1),
+    )
+    buckets = rows.group_by(*by, "bucket").aggregate(
+        start_ns=rows.start_ns.min(),
+        end_ns=rows.end_ns.max(),
+        segments=rows.count(),
+        covered_ns=rows.length_ns.sum(),
+        **{name: rows[name].min() for name in alike},
+        **{f"last_{name}": rows[name].max() for name in alike},
+    )
+    closed = hides_no_hole(buckets, resolution_ns)
+    for name in alike:
+        closed &= buckets[name] == buckets[f"last_{name}"]
+    columns = (*by, "start_ns", "end_ns", "segments", "covered_ns", *alike)
+    holed = buckets.filter(~closed).select(**{f"holed_{name}": buckets[name] for name in (*by, "bucket")})
+    near = rows.semi_join(holed, [rows[name] == holed[f"holed_{name}"] for name in (*by, "bucket")])
+    near = near.mutate(segments=ibis.literal(1, "int64"), covered_ns=near.length_ns)
+    stretches = buckets.filter(closed).select(*columns)
+    # a union wants equal types, and for Ibis what went through a join may be null
+    return stretches.union(near.select(*columns).cast(stretches.schema()))
+
+
+def hides_no_hole(t: ir.Table, resolution_ns: Nanoseconds = 1) -> ir.BooleanValue:
+    """Whether what `covered_ns` leaves of a row's length is less than the resolution, so that no hole in it is longer.
+
+    False where int64 cannot count the length.
+
+    >>> t = ibis.memtable({"start_ns": [0, 0, 0], "end_ns": [9, 9, MAX_NS], "covered_ns": [9, 7, 7]})
+    >>> hides_no_hole(t, 2).to_pyarrow().to_pylist()
+    [True, False, False]
+    """
+    return (length_ns(t) - t.covered_ns < resolution_ns).fill_null(False)
+
+
+def joined(t: ir.Table, resolution_ns: Nanoseconds = 1, by: Sequence[str] = ("flow_id",)) -> ir.Table:
+    """Return what lies between holes of `resolution_ns` or longer in rows as `condensed` gives them.
+
+    Columns: those of `by`, then `start_ns`, `end_ns`, `segments`, and `covered_ns`, null when int64 cannot count the
+    length of the whole. Of a window there are at most (its length / resolution) + 1. No hole is missed and none is
+    invented: with a resolution of 1 these are the islands. The order of the result is undefined.
+
+    >>> t = ibis.memtable({"flow_id": ["f", "f", "f"], "start_ns": [0, 12, 30], "end_ns": [10, 20, 40]})
+    >>> joined(condensed(t, 5), 5).order_by("start_ns").drop("flow_id").to_pyarrow().to_pylist()
+    [{'start_ns': 0, 'end_ns': 20, 'segments': 2, 'covered_ns': 18}, {'start_ns': 30, 'end_ns': 40, 'segments': 1, \
+'covered_ns': 10}]
+    """
+    numbered = _numbered(t, by, resolution_ns)
+    runs = numbered.group_by(*by, "island").aggregate(
+        start_ns=numbered.start_ns.min(),
+        end_ns=numbered.end_ns.max(),
+        segments=numbered.segments.sum(),
+        covered_ns=numbered.covered_ns.sum(),
+    )
+    # What does not overlap covers no more than the whole is long: where that can be counted, so can the sum.
+    covered = ibis.ifelse(length_ns(runs).notnull(), runs.covered_ns, ibis.null("int64"))
+    return runs.select(*by, "start_ns", "end_ns", "segments", covered_ns=covered)
+
+
+def seams(t: ir.Table, by: Sequence[str] = ("flow_id",), *, of: Sequence[str] = ()) -> ir.Table:
+    """Return what lies between neighbours, for each value of the columns `by`, where there is a hole or a change.
+
+    Columns: those of `by`, then `start_ns`, the end of the earlier row, `end_ns`, the start of the later, their
+    distance `length_ns`, null when int64 cannot count it, and for each column in `of` its value in both rows, with
+    `_before` and `_after` added to its name. Rows must not overlap, and what touches and agrees in `of` has no seam.
+    So without `of` these are the `gaps`, for one sort in the place of three. The order of the result is undefined.
+
+    >>> t = ibis.memtable({"flow_id": ["f", "f", "f"], "start_ns": [0, 10, 30], "end_ns": [10, 20, 40]})
+    >>> seams(t).drop("flow_id").to_pyarrow().to_pylist()
+    [{'start_ns': 20, 'end_ns': 30, 'length_ns': 10}]
+    """
+    in_order = ibis.window(group_by=by, order_by="start_ns")
+    before = {f"{name}_before": t[name].lag().over(in_order) for name in of}
+    after = {f"{name}_after": t[name] for name in of}
+    pairs = t.select(*by, start_ns=t.end_ns.lag().over(in_order), end_ns=t.start_ns, **before, **after)
+    found = pairs.start_ns < pairs.end_ns
+    for name in of:
+        found |= pairs.start_ns.notnull() & (pairs[f"{name}_before"] != pairs[f"{name}_after"])
+    kept = pairs.filter(found)
+    return kept.select(*by, "start_ns", "end_ns", *before, *after, length_ns=length_ns(kept))
+
+
+def floor_ns(ns: ir.IntegerValue, width_ns: Nanoseconds) -> ir.IntegerValue:
+    """Return the last multiple of `width_ns` that is not later. What lies within `width_ns` of `MIN_NS` has none.
+
+    >>> t = ibis.memtable({"ns": [25, -5, -20]})
+    >>> floor_ns(t.ns, 10).to_pyarrow().to_pylist()
+    [20, -10, -20]
+    """
+    # the remainder has the sign of the number, and integer division is by floats on most engines
+    return ns - (ns % width_ns + width_ns) % width_ns
+
+
+_LENGTHS = [digit * 10**power for power in range(19) for digit in (1, 2, 5) if digit * 10**power <= MAX_NS]
+
+
+def length_from_ns(length_ns: ir.IntegerValue) -> ir.IntegerValue:
+    """Return the greatest of 1, 2, 5, 10, 20, 50 ns and so on that is no longer than a length; null for none.
+
+    >>> t = ibis.memtable({"ns": [1, 9, 2_000_000_000]})
+    >>> length_from_ns(t.ns).to_pyarrow().to_pylist()
+    [1, 5, 2000000000]
+    """
+    return ibis.cases(*((length_ns >= one, one) for one in reversed(_LENGTHS)), else_=ibis.null("int64"))
+
+
+def length_to_ns(from_ns: ir.IntegerValue) -> ir.IntegerValue:
+    """Return the length that follows one of `length_from_ns`: at most `MAX_NS`.
+
+    >>> length_to_ns(ibis.memtable({"ns": [1, 5]}).ns).to_pyarrow().to_pylist()
+    [2, 10]
+    """
+    return ibis.cases(*zip([from_ns == one for one in _LENGTHS], [*_LENGTHS[1:], MAX_NS], strict=True))
+
+
+def _numbered(t: ir.Table, by: Sequence[str], hole_ns: Nanoseconds = 1) -> ir.Table:
+    """Number, in `island`, what lies between holes of `hole_ns` or longer, for each value of the columns `by`."""
+    before = ibis.window(group_by=by, order_by="start_ns", rows=(None, -1))
+    # The end of all earlier rows, not of the row before: a long row may reach past several short ones.
+    reach = t.end_ns.max().over(before)
+    # Not `start - reach`, which int64 cannot hold for a hole of 292 years. Nothing starts at MAX_NS, so what reaches
+    # so far that the sum would not fit joins whatever follows.
+    joins = t.start_ns < ibis.least(reach, MAX_NS - hole_ns) + hole_ns
+    marked = t.mutate(opens=ibis.ifelse(joins, 0, 1))
+    # A range frame, where rows of one start count together: in which order they come is left to the engine, and need
+    # not be the order in which one of them was marked.
+    until = ibis.window(group_by=by, order_by="start_ns", range=(None, 0))
+    return marked.mutate(island=marked.opens.sum().over(until))
 
 
 def gaps(t: ir.Table, by: Sequence[str] = ("flow_id",)) -> ir.Table:
@@ -716,3 +886,14 @@ def format_utc(ns: int) -> str:
     '2023-09-11T10:46:50.000000000Z'
     """
     return mt.Timestamp.from_nanosec(ns).to_iso8601_utc()
+
+
+def utc_ns(tai_ns: ir.IntegerValue) -> ir.IntegerValue:
+    """Return the nanoseconds since 1970 UTC of TAI timestamps, as POSIX counts them: a leap second repeats the 59th.
+
+    >>> t = ibis.memtable({"ns": [1694429247 * NS_PER_SECOND]})
+    >>> utc_ns(t.ns).to_pyarrow().to_pylist()
+    [1694429210000000000]
+    """
+    since = [(leap_s * NS_PER_SECOND, (leap_s + 1 - unix_s) * NS_PER_SECOND) for unix_s, leap_s in UTC_LEAP]
+    return tai_ns - ibis.cases(*((tai_ns >= from_ns, held_back_ns) for from_ns, held_back_ns in since), else_=0)

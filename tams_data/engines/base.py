@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeAlias
 
@@ -41,6 +42,37 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TableSummary:
+    """A table as its engine counts it: `size_bytes` are those on its disks, None where it does not say."""
+
+    name: str
+    columns: tuple[str, ...]
+    sorted_by: tuple[str, ...]
+    row_count: int
+    size_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an engine says of itself and of its tables, which are in order of name. Some need not be the store's."""
+
+    engine: str
+    version: str
+    tables: tuple[TableSummary, ...]
+
+
+class Described(Reader, Protocol):
+    """A reader that can say what there is to read."""
+
+    def describe(self) -> Description:
+        """The engine and its tables, from what it knows of them without reading their rows, as far as it can.
+
+        :raise StoreUnavailable: the engine cannot serve now.
+        """
+        ...
+
+
 class Transaction(Reader, Protocol):
     """One transaction that writes. What it has written, it reads."""
 
@@ -65,7 +97,7 @@ class Transaction(Reader, Protocol):
         ...
 
 
-class Database(Reader, Protocol):
+class Database(Described, Protocol):
     """A store's tables, wherever they are. Safe to use from several threads."""
 
     sole_writer: bool

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import Query, Reader, Tables, Transaction
+from tams_data.engines.base import Description, Query, Reader, Tables, TableSummary, Transaction
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
 from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, TransactionConflict
 
@@ -181,6 +181,15 @@ class DuckDB:
         finally:
             backend.disconnect()
 
+    def describe(self) -> Description:
+        with _errors():
+            found = self._cursor().cursor.execute(_SUMMARIES).fetchall()
+        tables = (
+            TableSummary(name, schema.TABLES[name].names, (), rows, None if self.path is None else size)
+            for name, rows, size in found
+        )
+        return Description("duckdb", duckdb.__version__, tuple(tables))
+
     def ibis(self) -> ibis.BaseBackend:
         with _errors():
             backend = ibis.duckdb.from_connection(self._connection.cursor())
@@ -243,6 +252,16 @@ def _create_table(table: schema.Table) -> str:
 def _declared(column: schema.Column) -> str:
     """A column with its type, as it is added to a table: DuckDB adds none with a constraint."""
     return f'"{column.name}" {COMPILER.type_mapper.to_string(ibis.dtype(column.type))}'
+
+
+def _summary(name: str) -> str:
+    """Name, rows and bytes of a table: the blocks of the file that hold it, which does not count the log."""
+    blocks = f"SELECT unnest(list_append(additional_block_ids, block_id)) AS id FROM pragma_storage_info('{name}')"
+    size = f"(SELECT count(DISTINCT id) FROM ({blocks})) * (SELECT max(block_size) FROM pragma_database_size())"
+    return f"SELECT '{name}' AS name, (SELECT count(*) FROM \"{name}\") AS row_count, {size} AS size_bytes"
+
+
+_SUMMARIES = " UNION ALL ".join(map(_summary, schema.TABLES)) + " ORDER BY name"
 
 
 def _versions(tables: Tables) -> ir.Table:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from time import time_ns
 
 import ibis
@@ -29,7 +28,7 @@ from vastdb.transaction import Transaction as VastTransaction
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import Query, Reader, Transaction
+from tams_data.engines.base import Description, Query, Reader, TableSummary, Transaction
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
 from tams_data.errors import SchemaMismatch, StoreUnavailable, TransactionConflict
@@ -294,10 +293,9 @@ class Vast:
 
     def list_tables(self) -> list[str]:
         """The names of the tables in the store's schema, others than the store's among them."""
-        return [one.name for one in self.describe()]
+        return [one.name for one in self.describe().tables]
 
-    def describe(self) -> list[TableSummary]:
-        """What is in the store's schema: a summary of each table, in order of name."""
+    def describe(self) -> Description:
         with self._begun() as transaction, _errors():
             place = transaction.bucket(self._settings.bucket).schema(self._settings.schema_name)
             snapshot = self._source.snapshot(transaction)
@@ -305,7 +303,8 @@ class Vast:
             for name in names:
                 self._source.load(name, transaction)
             summaries = [_summary(snapshot.metadata(name)) for name in names]
-        return sorted(summaries, key=lambda one: one.name)
+        version = ".".join(map(str, self._session.features.vast_version))
+        return Description("vast", version, tuple(sorted(summaries, key=lambda one: one.name)))
 
     def drop_tables(self) -> None:
         """Drop the schema with every table in it, others than the store's among them; nothing when there is none."""
@@ -317,17 +316,6 @@ class Vast:
                     table.drop()
                 place.drop()
         self._source.forget()
-
-
-@dataclass(frozen=True)
-class TableSummary:
-    """A table as VAST counts it: `size_bytes` are those on its disks."""
-
-    name: str
-    columns: tuple[str, ...]
-    sorted_by: tuple[str, ...]
-    row_count: int
-    size_bytes: int
 
 
 def _summary(table: TableMetadata) -> TableSummary:

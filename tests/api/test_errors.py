@@ -54,6 +54,7 @@ STATUSES = {
     errors.StoreUnavailable: 503,
     errors.DatabaseLocked: 503,
     errors.TransactionConflict: 503,
+    errors.AnalyticsUnavailable: 503,
     errors.MediaStoreFailed: 503,
 }
 

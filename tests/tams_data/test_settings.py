@@ -118,3 +118,11 @@ def test_the_url_is_one_that_a_browser_here_can_open(host, url):
 )
 def test_origins_are_a_comma_list(given, origins):
     assert Settings.load(cors_origins=given).origins == origins
+
+
+def test_the_engine_of_the_analytics_is_shown_nowhere(monkeypatch):
+    monkeypatch.setenv("TAMS_ANALYTICS_URL", "trino://tams:hunter2@host/catalog")
+    settings = Settings.load()
+    assert "hunter2" not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert settings.analytics_url is not None
+    assert settings.analytics_url.get_secret_value().endswith("@host/catalog")

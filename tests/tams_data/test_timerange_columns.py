@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import ibis
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mediatimestamp.constants import UTC_LEAP
 
 from tams_data.errors import InvalidTimeRange, InvalidTimestamp
 from tams_data.timerange import (
@@ -20,18 +22,26 @@ from tams_data.timerange import (
     NS_PER_SECOND,
     TimeRange,
     clip,
+    condensed,
     covered_by,
     covered_ns,
+    floor_ns,
     format_column,
     format_timestamp,
     format_timestamp_column,
     gaps,
     islands,
+    joined,
+    length_from_ns,
     length_ns,
+    length_to_ns,
     overlapping,
     parse_column,
     parse_timestamp,
     parse_timestamp_column,
+    seams,
+    utc_from_tai,
+    utc_ns,
 )
 from tests.strategies import finite_time_ranges, time_range_texts, time_ranges, timestamps
 
@@ -206,6 +216,17 @@ def runs_of(numbers):
     return list(zip(starts, ends, strict=True))
 
 
+def wide_runs(runs, resolution_ns):
+    """The runs, in order, with those made one that less than the resolution lies between."""
+    merged = []
+    for start, end in runs:
+        if merged and start - merged[-1][1] < resolution_ns:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
 class TestWindows:
     @given(st.lists(time_ranges().filter(lambda r: not r.is_never), max_size=6), finite_time_ranges())
     @settings(max_examples=40, deadline=None)
@@ -309,3 +330,116 @@ class TestCoverage:
         t = table([("f", 0, 10), ("g", 10, 20)]).mutate(source_id=ibis.literal("s"))
         assert rows_of(con, islands(t, by=("source_id", "flow_id"))) == [("s", "f", 0, 10, 1), ("s", "g", 10, 20, 1)]
         assert rows_of(con, islands(t, by=("source_id",))) == [("s", 0, 20, 2)]
+
+
+@st.composite
+def timelines(draw):
+    """Rows of some flows, none of which overlap, over one or many of the buckets they are condensed in."""
+    unit = draw(st.sampled_from([1, 100 * NS_PER_SECOND, 700 * NS_PER_SECOND]))
+    rows = []
+    for flow in "abcdef":
+        at = draw(st.integers(-30, 30))
+        for hole, length in draw(st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 2, 9]), st.integers(1, 5)))):
+            rows.append((flow, (at + hole) * unit, (at + hole + length) * unit))
+            at += hole + length
+    return rows, unit
+
+
+def near_leap_seconds():
+    """Nanoseconds within two seconds of a leap second."""
+    leaps = st.sampled_from([tai_s for _, tai_s in UTC_LEAP])
+    return st.builds(lambda tai_s, off: tai_s * NS_PER_SECOND + off, leaps, st.integers(-(10**9), 2 * 10**9))
+
+
+class TestManyRows:
+    @given(timelines(), st.integers(1, 12), st.sampled_from([0, 1]))
+    @settings(max_examples=20, deadline=None)
+    def test_rows_are_condensed_and_no_hole_of_the_resolution_is_missed_or_invented(self, con, drawn, units, more):
+        rows, unit = drawn
+        resolution_ns = units * unit + more
+        expected = []
+        for flow, ranges in ranges_by_flow(rows).items():
+            for start, end in wide_runs(ranges, resolution_ns):
+                lengths = [e - s for s, e in ranges if start <= s < end]
+                expected.append((flow, start, end, len(lengths), sum(lengths)))
+        found = joined(condensed(table(rows), resolution_ns), resolution_ns)
+        assert rows_of(con, found) == sorted(expected)
+
+    @given(timelines())
+    @settings(max_examples=20, deadline=None)
+    def test_condensed_rows_have_the_islands_and_gaps_of_all(self, con, drawn):
+        t = table(drawn[0])
+        fewer = condensed(t)
+        for by in (("flow_id",), ()):
+            assert rows_of(con, islands(fewer, by).drop("segments")) == rows_of(con, islands(t, by).drop("segments"))
+        assert rows_of(con, seams(fewer)) == rows_of(con, gaps(t))
+        assert con.to_pyarrow(fewer.segments.sum().fill_null(0)).as_py() == len(drawn[0])
+
+    def test_a_stretch_without_a_hole_is_one_row(self, con):
+        rows = [("f", i * NS_PER_SECOND, (i + 1) * NS_PER_SECOND) for i in range(800) if i != 300]
+        assert rows_of(con, condensed(table(rows), NS_PER_SECOND + 1)) == [
+            ("f", 0, 800 * NS_PER_SECOND, 799, 799 * NS_PER_SECOND)
+        ]
+        assert len(rows_of(con, condensed(table(rows), NS_PER_SECOND))) == 799
+
+    @given(st.sets(timestamps(MIN_NS + 1, MAX_NS - 2), min_size=1, max_size=8), timestamps(1, MAX_NS))
+    @settings(max_examples=20, deadline=None)
+    def test_instants_anywhere_are_joined_as_in_python(self, con, instants, resolution_ns):
+        expected = []
+        for start, end in wide_runs([(ns, ns + 1) for ns in sorted(instants)], resolution_ns):
+            count = sum(start <= ns < end for ns in instants)
+            expected.append(("f", start, end, count, count if end - start <= MAX_NS else None))
+        t = table(("f", ns, ns + 1) for ns in instants)
+        assert rows_of(con, joined(condensed(t, resolution_ns), resolution_ns)) == expected
+
+    @pytest.mark.parametrize("resolution_ns", [1, 2, 3, 2**62, MAX_NS])
+    def test_open_rows_are_joined_and_not_counted(self, con, resolution_ns):
+        t = table([("f", MIN_NS, MIN_NS + 4), ("f", MIN_NS + 4, MAX_NS), ("g", MIN_NS, MAX_NS), ("h", 5, MAX_NS)])
+        assert rows_of(con, joined(condensed(t, resolution_ns), resolution_ns)) == [
+            ("f", MIN_NS, MAX_NS, 2, None),
+            ("g", MIN_NS, MAX_NS, 1, None),
+            ("h", 5, MAX_NS, 1, None),
+        ]
+        assert rows_of(con, seams(table([("f", MIN_NS, MIN_NS + 4), ("f", 9, MAX_NS)]))) == [("f", MIN_NS + 4, 9, None)]
+
+    @given(timelines(), st.data())
+    @settings(max_examples=20, deadline=None)
+    def test_seams_are_where_there_is_a_hole_or_a_change(self, con, drawn, data):
+        rows = [(*row, data.draw(st.sampled_from([0, 0, 0, 7]))) for row in drawn[0]]
+        expected = [
+            (flow, end, start, before, after, start - end)
+            for (flow, _, end, before), (later, start, _, after) in pairwise(rows)
+            if flow == later and (end < start or before != after)
+        ]
+        schema = ibis.schema({**SCHEMA, "offset": "int64"})
+        t = ibis.memtable([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
+        for asked in (t, condensed(t, alike=("offset",))):
+            assert rows_of(con, seams(asked, of=("offset",))) == sorted(expected)
+
+
+class TestColumns:
+    @given(st.lists(timestamps(MIN_NS + 10**12, MAX_NS), min_size=1), st.integers(1, 10**12))
+    @settings(max_examples=20, deadline=None)
+    def test_floor_is_that_of_python(self, con, stamps, width_ns):
+        t = ibis.memtable({"ns": pa.array(stamps, INT64).to_pylist()}, schema={"ns": "int64"})
+        assert con.to_pyarrow(floor_ns(t.ns, width_ns)).to_pylist() == [ns // width_ns * width_ns for ns in stamps]
+
+    @given(st.lists(st.integers(1, MAX_NS), min_size=1))
+    @settings(max_examples=20, deadline=None)
+    def test_lengths_lie_within_their_order(self, con, lengths):
+        t = ibis.memtable({"ns": lengths}, schema={"ns": "int64"})
+        t = t.mutate(from_ns=length_from_ns(t.ns))
+        for row in con.to_pyarrow(t.mutate(to_ns=length_to_ns(t.from_ns))).to_pylist():
+            assert row["from_ns"] <= row["ns"] <= row["to_ns"] <= MAX_NS
+            assert row["ns"] < row["to_ns"] or row["to_ns"] == MAX_NS
+            assert str(row["from_ns"]).rstrip("0") in "125"
+            assert row["to_ns"] <= 2.5 * row["from_ns"]
+
+    @given(st.lists(timestamps() | near_leap_seconds(), min_size=1))
+    @settings(max_examples=40, deadline=None)
+    def test_utc_is_that_of_one_timestamp(self, con, stamps):
+        t = ibis.memtable({"ns": stamps}, schema={"ns": "int64"})
+        found = con.to_pyarrow(utc_ns(t.ns)).to_pylist()
+        microsecond, epoch = timedelta(microseconds=1), datetime(1970, 1, 1, tzinfo=timezone.utc)
+        assert [ns // 1000 for ns in found] == [(utc_from_tai(ns) - epoch) // microsecond for ns in stamps]
+        assert [ns % 1000 for ns in found] == [ns % 1000 for ns in stamps]

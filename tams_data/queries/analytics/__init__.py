@@ -4,14 +4,15 @@ analysis    what an analysis is
 filters     which flows, segments and objects are meant
 flows       what flows there are and what they add up to
 times       what of the timelines is covered, and what is missing
+catalog     what tables there are, on which engine
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tams_data.queries.analytics import flows, times
+from tams_data.queries.analytics import catalog, flows, times
 from tams_data.queries.analytics.analysis import Analysis
 
-ANALYSES: Mapping[str, Analysis] = {one.name: one for one in (*flows.ANALYSES, *times.ANALYSES)}
+ANALYSES: Mapping[str, Analysis] = {one.name: one for one in (*flows.ANALYSES, *times.ANALYSES, *catalog.ANALYSES)}
 """Every analysis by its name."""

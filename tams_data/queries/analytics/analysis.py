@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tams_data.engines.base import UNBOUND, Query
+from tams_data.engines.base import UNBOUND, Described, Query
 from tams_data.errors import InvalidInput
 
 Summary = Callable[[pa.Table], Mapping[str, Any]]
@@ -70,6 +70,10 @@ class Analysis:
         return pa.schema(
             [types.field(name).with_metadata({"description": text}) for name, text in self.columns.items()]
         )
+
+    def rows(self, reader: Described, values: Mapping[str, Any], options: Mapping[str, Hashable]) -> pa.Table:
+        """Its rows, of which `schema` names the columns; values and options as `Reader.read` takes them."""
+        return reader.read(self.query, values, **options)
 
     def split(self, given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Hashable]]:
         """The own parameters, defaults where none is given: what is bound to the query, and what shapes it.

@@ -152,6 +152,35 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         DuckDB(tmp_path / "file" / "tams.duckdb")
 
 
+def test_a_table_weighs_the_blocks_of_its_file(tmp_path):
+    path = tmp_path / "tams.duckdb"
+    database = DuckDB(path)
+    database.create_tables()
+    before = sizes(database)
+    with database.transaction() as transaction:
+        insert(transaction, OBJECTS, *(object_row(key) for key in range(20_000)))
+    database.ibis().raw_sql("CHECKPOINT")
+    after = sizes(database)
+    assert after["objects"] > max(before["objects"], 20_000 * 8)
+    assert {name: size for name, size in after.items() if name not in ("objects", "schema_versions")} == {
+        name: 0 for name in TABLES if name not in ("objects", "schema_versions")
+    }
+    assert sum(after.values()) <= path.stat().st_size
+    database.close()
+
+
+def test_a_table_in_memory_is_on_no_disk():
+    database = DuckDB(None)
+    database.create_tables()
+    assert set(sizes(database).values()) == {None}
+    database.close()
+
+
+def sizes(database: DuckDB) -> dict[str, int | None]:
+    """The bytes of each table."""
+    return {one.name: one.size_bytes for one in database.describe().tables}
+
+
 def test_memory_is_limited():
     database = connect("duckdb://", memory_limit="64MB")
     (limit,) = database.ibis().raw_sql("SELECT current_setting('memory_limit')").fetchone()

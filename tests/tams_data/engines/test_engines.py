@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -377,3 +378,25 @@ def test_what_an_analyst_drops_is_gone_before_the_next_step(database):
         insert(transaction, OBJECTS, *({**object_row(1), "key": key} for key in (1, 2)))
     objects = database.ibis().tables.objects
     assert objects.drop("key").distinct().count().execute() == 1
+
+
+# --- description -----------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_describes_its_tables(database):
+    with database.transaction() as transaction:
+        insert(transaction, OBJECTS, *(object_row(key) for key in (1, 2, 3)))
+    described = database.describe()
+    assert described.engine in repr(database).lower()
+    assert re.fullmatch(r"[0-9]+(\.[0-9]+)+", described.version)
+    tables = {one.name: one for one in described.tables}
+    assert list(tables) == sorted(tables)
+    assert TABLES.keys() <= tables.keys()
+    assert (tables["objects"].row_count, tables["segments"].row_count) == (3, 0)
+    assert tables["objects"].columns == OBJECTS.names
+
+
+def test_a_closed_database_describes_nothing(database):
+    database.close()
+    with pytest.raises(StoreUnavailable):
+        database.describe()

@@ -138,7 +138,7 @@ def test_whoever_uses_another_engine_does_not_wait_for_the_sdk():
 
 
 def test_tables_are_sorted_by_their_keys(vast):
-    described = {one.name: one for one in vast.describe()}
+    described = {one.name: one for one in vast.describe().tables}
     assert described.keys() == schema.ALL.keys()
     for table in schema.ALL.values():
         assert (described[table.name].sorted_by, described[table.name].columns) == (table.key, table.names)
@@ -149,7 +149,7 @@ def test_tables_are_sorted_by_their_keys(vast):
 def test_a_summary_has_the_rows_of_a_table(vast):
     with vast.transaction() as transaction:
         insert(transaction, schema.OBJECTS, *(object_row(key) for key in range(5)))
-    (summary,) = (one for one in vast.describe() if one.name == "objects")
+    (summary,) = (one for one in vast.describe().tables if one.name == "objects")
     assert replace(summary, size_bytes=0) == TableSummary("objects", schema.OBJECTS.names, ("key",), 5, 0)
     assert summary.size_bytes > 0
 
@@ -159,7 +159,7 @@ def test_a_cluster_without_sorted_tables_gets_projections():
         old.create_bucket(vast_engine.BUCKET)
         database = Vast(vast_engine.settings("old").model_copy(update={"endpoint": old.endpoint}))
         database.create_tables()
-        assert {one.sorted_by for one in database.describe()} == {()}
+        assert {one.sorted_by for one in database.describe().tables} == {()}
         with database._begun() as transaction:
             table = transaction.bucket(vast_engine.BUCKET).schema("old").table("segments")
             assert [one.name for one in table.projections()] == ["by_key"]
@@ -180,7 +180,7 @@ def test_columns_that_a_newer_version_brings_are_added():
         versions = place.create_table("schema_versions", schema.SCHEMA_VERSIONS.arrow)
         versions.insert(schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION - 1, "applied_ns": 0}]))
     older.create_tables()
-    described = {one.name: one for one in older.describe()}
+    described = {one.name: one for one in older.describe().tables}
     assert newest in described["flow_collections"].columns
     assert described.keys() == schema.ALL.keys()
     assert [row["version"] for row in rows_of(older, schema.SCHEMA_VERSIONS)] == [schema.VERSION - 1, schema.VERSION]

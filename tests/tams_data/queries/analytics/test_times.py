@@ -1,0 +1,290 @@
+"""What of the timelines is covered, every figure worked out from the table in `paper`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tams_data.errors import InvalidInput
+from tams_data.queries.analytics import ANALYSES
+from tams_data.timerange import TimeRange
+from tests.tams_data.queries.analytics.paper import AUDIO, DAY, HOUR, ON_AIR, ON_AIR_UTC, SECOND, TAPE
+
+
+def seconds(ns):
+    """Seconds on air."""
+    return (ns - ON_AIR) / SECOND
+
+
+def runs(rows):
+    """Flow, seconds from and to, segments, seconds covered."""
+    return [
+        (one["flow_id"], seconds(one["start_ns"]), seconds(one["end_ns"]), one["segments"], one["covered_ns"] / SECOND)
+        for one in rows.to_pylist()
+    ]
+
+
+def window(start_s, end_s):
+    return TimeRange(ON_AIR + start_s * SECOND, ON_AIR + end_s * SECOND)
+
+
+def test_the_timeline_tells_each_hole_of_the_resolution(analytics):
+    assert runs(analytics.run("timeline", resolution_ns=1)) == [
+        ("archive", -86400, -86300, 1, 100),
+        ("archive", 0, 100, 1, 100),
+        ("camera-a", 0, 30, 3, 30),
+        ("camera-a-snd", 0, 30, 1, 30),
+        ("camera-b", 0, 10, 1, 10),
+        ("camera-b", 20, 40, 2, 20),
+        ("camera-b-hi", 5, 35, 1, 30),
+        ("captions", 0, 60, 1, 60),
+        ("edit", 0, 25, 3, 25),
+        ("elsewhere", 100, 102, 2, 2),
+        ("elsewhere", 103, 104, 1, 1),
+        ("proxy-a", 0, 30, 2, 30),
+        ("stills", 0, 1e-9, 1, 1e-9),
+        ("stills", 3600, 3600 + 1e-9, 1, 1e-9),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("resolution_ns", "expected"),
+    [
+        (10 * SECOND, [("camera-b", 0, 10, 1, 10), ("camera-b", 20, 40, 2, 20)]),
+        (10 * SECOND + 1, [("camera-b", 0, 40, 3, 30)]),
+        (DAY, [("camera-b", 0, 40, 3, 30)]),
+    ],
+)
+def test_a_hole_shorter_than_the_resolution_is_passed_over(analytics, resolution_ns, expected):
+    assert runs(analytics.run("timeline", flow_id="camera-b", resolution_ns=resolution_ns)) == expected
+
+
+def test_the_timeline_of_a_window_is_cut_to_it(analytics):
+    rows = analytics.run("timeline", timerange=window(8, 25), resolution_ns=SECOND, source_id="B")
+    assert runs(rows) == [("camera-b", 8, 10, 1, 2), ("camera-b", 20, 25, 1, 5), ("camera-b-hi", 8, 25, 1, 17)]
+
+
+@pytest.mark.parametrize(
+    ("flow_id", "found"),
+    [(["edit", "stills", "none"], ["edit", "stills"]), (["edit"], ["edit"]), ([], []), (("news", "none"), [])],
+)
+def test_flows_may_be_listed(analytics, flow_id, found):
+    rows = analytics.run("timeline", flow_id=flow_id, resolution_ns=HOUR)
+    assert rows["flow_id"].to_pylist() == found
+
+
+def test_a_list_of_flows_that_would_be_run_in_parts_is_refused(analytics):
+    with pytest.raises(InvalidInput, match="513 flows; at most 512"):
+        analytics.run("timeline", flow_id=[f"flow {i}" for i in range(513)])
+
+
+def test_the_timeline_ends_at_its_limit(analytics):
+    assert runs(analytics.run("timeline", limit=2, resolution_ns=SECOND)) == [
+        ("archive", -86400, -86300, 1, 100),
+        ("archive", 0, 100, 1, 100),
+    ]
+
+
+def summary_of(rows):
+    summary = ANALYSES["time-range-analysis"].summary
+    assert summary is not None
+    return summary(rows)
+
+
+def test_the_whole_is_summed_up(analytics):
+    rows = analytics.run("time-range-analysis")
+    # camera-a 30 s, its sound 30, camera-b 30 and 30, proxy 30, edit 25, captions 60, archive 200, elsewhere 3, and
+    # two ns of stills, in 21 segments; holes: archive 86300 s, stills an hour less a ns, camera-b 10 s, elsewhere 1 s
+    total_ns = 438 * SECOND + 2
+    assert rows.to_pylist() == [
+        {
+            "total_segments": 21,
+            "average_duration_ns": round(total_ns / 21),
+            "minimum_duration_ns": 1,
+            "maximum_duration_ns": 100 * SECOND,
+            "total_duration_ns": total_ns,
+            "gaps": 4,
+            "gap_ns": (86300 + 3600 + 10 + 1) * SECOND - 1,
+        }
+    ]
+    assert summary_of(rows) == {
+        "total_segments": 21,
+        "average_duration_seconds": round(total_ns / 21) / SECOND,
+        "min_duration_seconds": 1e-9,
+        "max_duration_seconds": 100,
+        "total_duration_seconds": total_ns / SECOND,
+    }
+
+
+@pytest.mark.parametrize("filters", [{"flow_id": "empty"}, {"timerange": TimeRange.never()}])
+def test_of_no_segments_there_is_nothing_to_sum_up(analytics, filters):
+    assert set(summary_of(analytics.run("time-range-analysis", **filters)).values()) == {0}
+
+
+def covered(rows):
+    """Seconds of the window, covered and in gaps, and how many gaps, by id."""
+    return {
+        one["id"]: (one["window_ns"] and one["window_ns"] / SECOND, one["covered_ns"] / SECOND, one["gaps"])
+        for one in rows.to_pylist()
+    }
+
+
+def test_coverage_of_each_flow_in_a_window(analytics):
+    """Seconds 10 to 35: what lies before the first segment is not covered and no gap."""
+    assert covered(analytics.run("coverage", timerange=window(10, 35))) == {
+        "camera-a": (25, 20, 0),
+        "camera-a-snd": (25, 20, 0),
+        "camera-b": (25, 15, 0),
+        "camera-b-hi": (25, 25, 0),
+        "proxy-a": (25, 20, 0),
+        "edit": (25, 15, 0),
+        "news": (25, 0, 0),
+        "empty": (25, 0, 0),
+        "captions": (25, 25, 0),
+        "stills": (25, 0, 0),
+        "archive": (25, 25, 0),
+        "elsewhere": (25, 0, 0),
+    }
+
+
+def test_coverage_of_each_flow_without_a_window_is_from_its_start_to_its_end(analytics):
+    found = covered(analytics.run("coverage"))
+    assert found["camera-b"] == (40, 30, 1)
+    assert found["archive"] == (86500, 200, 1)
+    assert found["elsewhere"] == (4, 3, 1)
+    assert found["empty"] == (None, 0, 0)
+    assert len(found) == 12
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        # camera-b lacks 10 to 20 and ends at 40, camera-b-hi has 5 to 35
+        ({"source_id": "B"}, {"B": (40, 40, 0)}),
+        ({"source_id": "B", "timerange": window(-10, 50)}, {"B": (60, 40, 0)}),
+        ({"source_id": "B", "codec": "video/h264"}, {"B": (40, 30, 1)}),
+        ({"format": AUDIO}, {"camera-a-snd": (30, 30, 0), "elsewhere": (4, 3, 1)}),
+        ({"flow_id": ["camera-a", "proxy-a"], "timerange": window(12, 14)}, {"A": (2, 2, 0)}),
+    ],
+)
+def test_coverage_of_a_source_counts_time_once(analytics, filters, expected):
+    assert covered(analytics.run("coverage", by="source", **filters)) == expected
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        # archive, 86300 s nothing, archive again to 100, elsewhere to 102 and from 103 to 104, stills at 3600
+        ({}, (DAY / SECOND + 3600, 203, 3)),
+        ({"timerange": window(0, 103)}, (103, 102, 0)),
+        ({"timerange": window(200, 300)}, (100, 0, 0)),
+        ({"storage_id": TAPE}, (30, 30, 0)),
+    ],
+)
+def test_coverage_of_the_store_counts_time_once(analytics, filters, expected):
+    found = covered(analytics.run("coverage", by="store", **filters))
+    assert found == {"store": pytest.approx(expected, abs=1e-8)}
+
+
+def test_a_store_without_flows_covers_nothing(analytics):
+    assert covered(analytics.run("coverage", by="store", flow_id="none")) == {"store": (None, 0, 0)}
+
+
+def test_the_least_covered_come_first_up_to_the_limit(analytics):
+    assert analytics.run("coverage", limit=4)["id"].to_pylist() == ["empty", "news", "stills", "elsewhere"]
+
+
+ALL_GAPS = [
+    ("archive", -86300, 0, 86300 * SECOND),
+    ("stills", 1e-9, 3600, HOUR - 1),
+    ("camera-b", 10, 20, 10 * SECOND),
+    ("elsewhere", 102, 103, SECOND),
+]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, ALL_GAPS),
+        ({"limit": 2}, ALL_GAPS[:2]),
+        ({"at_least_ns": 10 * SECOND}, ALL_GAPS[:3]),
+        ({"at_least_ns": 10 * SECOND + 1}, ALL_GAPS[:2]),
+        ({"timerange": window(-5, 15)}, []),
+        ({"timerange": window(5, 25), "source_id": "B"}, [("camera-b", 10, 20, 10 * SECOND)]),
+        # object 2 is on tape, object 6 between its two uses is not
+        ({"storage_id": TAPE, "flow_id": "edit"}, [("edit", 10, 20, 10 * SECOND)]),
+    ],
+)
+def test_gaps_lie_between_two_segments(analytics, parameters, expected):
+    rows = analytics.run("gaps", **parameters).to_pylist()
+    assert [(one["flow_id"], seconds(one["start_ns"]), seconds(one["end_ns"]), one["length_ns"]) for one in rows] == (
+        expected
+    )
+
+
+def test_gaps_are_counted_by_the_order_of_their_length(analytics):
+    assert [tuple(one.values()) for one in analytics.run("gap-lengths").to_pylist()] == [
+        (SECOND, 2 * SECOND, 1),
+        (10 * SECOND, 20 * SECOND, 1),
+        (2000 * SECOND, 5000 * SECOND, 1),
+        (50_000 * SECOND, 100_000 * SECOND, 1),
+    ]
+
+
+def test_segments_are_counted_by_the_order_of_their_length(analytics):
+    assert [tuple(one.values()) for one in analytics.run("segment-lengths").to_pylist()] == [
+        (1, 2, 2),  # stills
+        (SECOND, 2 * SECOND, 3),  # elsewhere
+        (5 * SECOND, 10 * SECOND, 1),  # the last of edit
+        (10 * SECOND, 20 * SECOND, 10),  # 3 of camera-a, 3 of camera-b, 2 of proxy-a, 2 of edit
+        (20 * SECOND, 50 * SECOND, 2),  # camera-a-snd, camera-b-hi
+        (50 * SECOND, 100 * SECOND, 1),  # captions
+        (100 * SECOND, 200 * SECOND, 2),  # archive
+    ]
+
+
+def test_discontinuities_are_gaps_and_jumps_of_the_offset(analytics):
+    found = analytics.run("discontinuities").to_pylist()
+    assert [(one["flow_id"], seconds(one["at_ns"]), one["gap_ns"], one["offset_jump_ns"]) for one in found] == [
+        ("archive", 0, 86300 * SECOND, 0),
+        ("camera-b", 20, 10 * SECOND, 0),
+        ("edit", 10, 0, -15 * SECOND),  # from 5 s to -10 s
+        ("edit", 20, 0, 25 * SECOND),  # from -10 s to 15 s
+        ("elsewhere", 103, SECOND, 0),
+        ("stills", 3600, HOUR - 1, 0),
+    ]
+
+
+def test_discontinuities_of_a_window_lie_in_it(analytics):
+    found = analytics.run("discontinuities", flow_id="edit", timerange=window(12, 30), limit=1)
+    assert [seconds(ns) for ns in found["at_ns"].to_pylist()] == [20]
+
+
+def hours(rows):
+    """Flows by hour of the clock, counted from the one in which the store went on air."""
+    return {(one["hour_ns"] - ON_AIR_UTC) / HOUR: one["flows"] for one in rows.to_pylist()}
+
+
+def test_a_flow_is_live_in_each_hour_of_the_clock_in_which_it_has_coverage(analytics):
+    """In the first hour all but news and empty; an hour later the second still; a day before, archive."""
+    assert hours(analytics.run("live-flows")) == {-24: 1, **dict.fromkeys(range(-23, 0), 0), 0: 10, 1: 1}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"limit": 3}, {-1: 0, 0: 10, 1: 1}),
+        ({"bucket_ns": DAY}, {-34: 1, -10: 10}),
+        ({"timerange": window(-20, 20)}, {0: 9}),  # elsewhere begins at 100
+        ({"flow_id": "stills", "limit": 1}, {1: 1}),
+        ({"flow_id": "empty"}, {}),
+    ],
+)
+def test_live_flows_are_counted_by_the_stretch_asked_for(analytics, parameters, expected):
+    assert hours(analytics.run("live-flows", **parameters)) == expected
+
+
+def test_a_flow_that_stops_and_goes_on_within_a_stretch_is_live_once(analytics):
+    found = analytics.run("live-flows", flow_id=["camera-b", "camera-a"], bucket_ns=20 * SECOND)
+    assert found["flows"].to_pylist() == [2, 2]
+    found = analytics.run("live-flows", flow_id="camera-b", bucket_ns=10 * SECOND)
+    assert found["flows"].to_pylist() == [1, 0, 1, 1]
