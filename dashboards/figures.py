@@ -13,7 +13,7 @@ ACCENT, SECOND = "#4080ee", "#d98a2b"
 
 _HEIGHT = 240
 _LONE_MS = 43_200_000  # half a day on either side of a time that is alone
-_TOOLTIP = "<div class='tip'><span>@name</span><b>@text</b></div>"
+_TOOLTIP = "<div>@name<br><b>@text</b></div>"
 _DATES = DatetimeTickFormatter(
     milliseconds="%H:%M:%S.%3N",
     seconds="%H:%M:%S",
