@@ -51,9 +51,8 @@ def columns_in_time(
         "name": list(names),
         "text": [say(one) for one in values],
     }
-    made.quad(
-        left="left", right="right", top="value", bottom=0, source=ColumnDataSource(data), color=ACCENT, line_alpha=0
-    )
+    # With its edge, so that an hour in a year can be seen.
+    made.quad(left="left", right="right", top="value", bottom=0, source=ColumnDataSource(data), color=ACCENT)
     return made
 
 
