@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
+import pyarrow as pa
 from panel.io.location import Location
 
 from dashboards import flow_usage, overview, storage_usage, time_ranges
-from dashboards.answers import Answers
+from dashboards.answers import Answers, question
 from dashboards.board import Board, Schedule
 from dashboards.clock import Clock
 from dashboards.filter_bar import FilterBar
@@ -27,6 +31,7 @@ PAGES = (overview.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
 
 _TEMPLATE = (ASSETS / "page.html").read_text()
 _LOOKS_EVERY_MS = 500
+_NAMES = question("flows", {"limit": 10_000})
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,17 @@ class Session:
         self.filters.param.watch(self._write_url, ["source_id", "format", "tags", "start_ns", "end_ns"])
         self.clock.param.watch(self._write_url, ["scale"])
         self.board.ask()
+        service.answers.ask(_NAMES).add_done_callback(lambda done: schedule(partial(self._name_flows, done)))
         service.answers.submit(service.sources).add_done_callback(
             lambda done: schedule(partial(setattr, self.bar, "sources", dict(done.result())))
         )
+
+    def _name_flows(self, answered: Future[pa.Table]) -> None:
+        if answered.cancelled() or answered.exception() is not None:
+            return
+        rows = answered.result()
+        labels = zip(rows["flow_id"].to_pylist(), rows["label"].to_pylist(), strict=True)
+        self.board.name_flows({flow_id: label for flow_id, label in labels if label})
 
     def _read_url(self) -> str:
         """Take filters and clock from the URL; what is wrong with it."""
@@ -99,14 +112,24 @@ class Session:
 
 
 def _schedule() -> Schedule:
-    """What changes the page of the session that is being made: its document may be changed in its own time only."""
+    """What changes the page of the session that is being made: in the event loop, when its document may be changed."""
     document = pn.state.curdoc
+    if document is None:
+        return lambda change: change()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # before the server runs, to have everything loaded: nobody looks
+        return lambda _: None
+    gone = Event()
+    document.on_session_destroyed(lambda _: gone.set())
+
+    def add(change: Callable[[], None]) -> None:
+        if not gone.is_set():
+            document.add_next_tick_callback(change)
 
     def schedule(change: Callable[[], None]) -> None:
-        if document is None:
-            change()
-        else:
-            document.add_next_tick_callback(change)
+        # By way of the loop: what other threads add to a document while its session begins is lost.
+        loop.call_soon_threadsafe(add, change)
 
     return schedule
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic_ns, time_ns
@@ -48,7 +48,8 @@ class Board:
         self._filters, self._clock = filters, clock
         self._service = service
         self._schedule = schedule
-        self.frames = {one.name: Frame(one, clock) for one in pictures}
+        self._names: dict[str, str] = {}
+        self.frames = {one.name: Frame(one, clock, self._names) for one in pictures}
         self.status, self.alert = View(""), View("")
         self._round = 0
         self._waiting: dict[Question, list[Picture]] = {}
@@ -67,6 +68,7 @@ class Board:
         """Ask for everything that the filters want; answers to questions before are of no interest any more."""
         self._round += 1
         self._began_ns = monotonic_ns()
+        self._away = ""
         filters = self._filters.parameters()
         self._waiting = {}
         for picture in self._pictures:
@@ -76,6 +78,12 @@ class Board:
         if not self._waiting:
             self._finish()
 
+    def name_flows(self, names: Mapping[str, str]) -> None:
+        """Call flows by these names, by their ids."""
+        if any(self._names.get(one) != name for one, name in names.items()):
+            self._names.update(names)
+            self._redraw()
+
     def ask_again(self) -> None:
         """Ask anew if everything is answered and it is time to."""
         if not self.is_waiting and monotonic_ns() >= self._due_ns:
@@ -83,7 +91,7 @@ class Board:
 
     def _ask(self, question: Question, pictures: Sequence[Picture]) -> None:
         if (known := self._answers.recent(question)) is not None:
-            self._show(pictures, known)
+            self._schedule(partial(self._show_known, self._round, question, pictures, known))
         else:
             for picture in pictures:
                 self.frames[picture.name].waits(True)
@@ -95,17 +103,22 @@ class Board:
 
         self._answers.ask(question).add_done_callback(answered)
 
+    def _show_known(self, asked_in: int, question: Question, pictures: Sequence[Picture], rows: pa.Table) -> None:
+        """Show what was answered before, unless the answer is there."""
+        if asked_in == self._round and question in self._waiting:
+            self._show(pictures, rows)
+
     def _answered(self, asked_in: int, question: Question, future: Future[pa.Table]) -> None:
         if asked_in != self._round:
             return
         pictures = self._waiting.pop(question)
         try:
             self._show(pictures, future.result())
-            self._away = ""
         except RequestFailed as error:
             self._failed(pictures, error)
-        if not self._waiting:
-            self._finish()
+        finally:
+            if not self._waiting:
+                self._finish()
 
     def _show(self, pictures: Sequence[Picture], rows: pa.Table) -> None:
         filtered = bool(self._filters.parameters())

@@ -13,7 +13,7 @@ ACCENT, SECOND = "#4080ee", "#d98a2b"
 
 _HEIGHT = 240
 _LONE_MS = 43_200_000  # half a day on either side of a time that is alone
-_TOOLTIP = "<div class='tip'><span>@name</span><b>@text</b></div>"
+_TOOLTIP = "<div>@name<br><b>@text</b></div>"
 _DATES = DatetimeTickFormatter(
     milliseconds="%H:%M:%S.%3N",
     seconds="%H:%M:%S",
@@ -51,9 +51,8 @@ def columns_in_time(
         "name": list(names),
         "text": [say(one) for one in values],
     }
-    made.quad(
-        left="left", right="right", top="value", bottom=0, source=ColumnDataSource(data), color=ACCENT, line_alpha=0
-    )
+    # With its edge, so that an hour in a year can be seen.
+    made.quad(left="left", right="right", top="value", bottom=0, source=ColumnDataSource(data), color=ACCENT)
     return made
 
 

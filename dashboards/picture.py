@@ -59,8 +59,9 @@ class Picture:
 class Frame:
     """Where a picture is shown. It changes in place: what stays the same on a page is not drawn again."""
 
-    def __init__(self, picture: Picture, clock: Clock) -> None:
-        self._picture, self._clock = picture, clock
+    def __init__(self, picture: Picture, clock: Clock, names: Mapping[str, str] | None = None) -> None:
+        """`names` are what flows are called, by their ids."""
+        self._picture, self._clock, self._names = picture, clock, names
         self._pane: Viewable = View(_SKELETON)
         self.view = pn.Column(self._pane, sizing_mode="stretch_width", margin=0)
         self._rows: pa.Table | None = None
@@ -113,7 +114,7 @@ class Frame:
         if isinstance(drawn, str):
             return View(drawn)
         if isinstance(drawn, Rows):
-            table = Table(self._clock)
+            table = Table(self._clock, self._names)
             table.fill(drawn)
             return table
         return pn.pane.Bokeh(drawn, sizing_mode="stretch_width", margin=0)

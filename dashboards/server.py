@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 
+import httpx
 import panel as pn
 
 from dashboards.answers import Answers
@@ -32,17 +33,31 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
     url = api or settings.url
     runner = RemoteAnalytics(url, token)
     client = TamsClient(url, token)
-    service = Service(url, runner, Answers(runner), lambda: labels_of_sources(client))
+    service = Service(_without_credentials(url), runner, Answers(runner), lambda: labels_of_sources(client))
     pn.serve(
         {f"/{page.path}": application(page, service) for page in PAGES},
         address=settings.dashboard_host,
         port=settings.dashboard_port,
-        websocket_origin=settings.dashboard_origins.split(",") if settings.dashboard_origins else None,
+        websocket_origin=_origins(settings),
         static_dirs={"assets": str(ASSETS)},
         use_index=False,
+        warm=True,  # the first to come does not wait for imports
         show=False,
         verbose=False,
     )
+
+
+def _without_credentials(url: str) -> str:
+    """The URL as people may see it."""
+    return str(httpx.URL(url).copy_with(username=None, password=None, query=None))
+
+
+def _origins(settings: Settings) -> list[str]:
+    """Hosts with ports whose pages may open a session."""
+    if settings.dashboard_origins:
+        return settings.dashboard_origins.split(",")
+    hosts = {"localhost", "127.0.0.1", settings.dashboard_host}
+    return sorted(f"{host}:{settings.dashboard_port}" for host in hosts)
 
 
 def labels_of_sources(client: TamsClient) -> Mapping[str, str]:

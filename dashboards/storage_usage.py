@@ -179,7 +179,7 @@ GROWTH = Picture(
     note="Bytes stored at the end of each day; dashed: the next 30 days at the pace so far.",
     empty=_NO_OBJECT,
 )
-CATALOG = Picture("Tables of the store", "catalog-summary", catalog, span=6)
+CATALOG = Picture("Tables of the store", "catalog-summary", catalog, note="All of it, whatever the filters.", span=6)
 
 PAGE = Page(
     "storage-usage",

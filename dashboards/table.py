@@ -39,7 +39,7 @@ _NUMBERS = {"share", "bytes", "count", "duration", "bit_rate"}
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: which of the rows', its heading, and the kind of its values (see `_TEXTS`)."""
+    """A column of a table: which of the rows', its heading, and the kind of its values: `flow`, or one of `_TEXTS`."""
 
     name: str
     title: str
@@ -78,19 +78,22 @@ class Table(JSComponent):
     _esm: ClassVar[str] = (_ASSETS / "table.js").read_text()
     _stylesheets: ClassVar[list[str]] = [(_ASSETS / "table.css").read_text()]
 
-    def __init__(self, clock: Clock, **params: Any) -> None:
+    def __init__(self, clock: Clock, names: Mapping[str, str] | None = None, **params: Any) -> None:
+        """`names` are what flows are called, by their ids, for columns of the kind `flow`."""
         super().__init__(sizing_mode="stretch_width", **params)
         self._clock = clock
+        self._names = {} if names is None else names
         self._shown: Rows | None = None
         self._order: pa.Array = pa.array([], pa.int64())
-        self._texts: list[list[str]] = []
+        # For the search. Writing out every row takes longer than all else, so it is left until it is needed.
+        self._lines: list[str] | None = None
         self.param.watch(self._find, ["search", "sort_by", "descending"])
         self.param.watch(self._turn, ["page"])
 
     def fill(self, shown: Rows) -> None:
         """Show these rows in place of those before; search, order and page stay."""
         self._shown = shown
-        self._texts = [self._texts_of(column) for column in shown.columns]
+        self._lines = None
         headings = [[one.name, self._heading(one), one.kind in _NUMBERS] for one in shown.columns]
         with param.parameterized.batch_call_watchers(self):
             self.headings, self.total, self.label = headings, shown.rows.num_rows, shown.name
@@ -117,17 +120,26 @@ class Table(JSComponent):
     def _rows(self) -> pa.Table:
         return pa.table({}) if self._shown is None else self._shown.rows
 
+    @property
+    def _columns(self) -> Sequence[Column]:
+        return () if self._shown is None else self._shown.columns
+
     def _heading(self, column: Column) -> str:
         return f"{column.title} ({self._clock.scale})" if column.kind in ("time", "wall") else column.title
 
-    def _texts_of(self, column: Column) -> list[str]:
+    def _texts_of(self, rows: pa.Table) -> list[list[str]]:
+        """What is shown of these rows, row by row."""
+        columns = [self._column_texts(column, rows[column.name].to_pylist()) for column in self._columns]
+        return [list(texts) for texts in zip(*columns, strict=True)]
+
+    def _column_texts(self, column: Column, values: Sequence[Any]) -> list[str]:
+        if column.kind == "flow":
+            return [self._names.get(one, one) or formatting.UNKNOWN for one in values]
         text = _TEXTS[column.kind]
-        return [text(value, self._clock) for value in self._rows[column.name].to_pylist()]
+        return [text(value, self._clock) for value in values]
 
     def _find(self, *_: object) -> None:
-        words = self.search.casefold().split()
-        found = [number for number in range(self._rows.num_rows) if self._has(number, words)]
-        order = pa.array(found, pa.int64())
+        order = pa.array(self._found(), pa.int64())
         if self.sort_by in self._rows.column_names:
             keys = self._rows[self.sort_by].combine_chunks().take(order)
             direction = "descending" if self.descending else "ascending"
@@ -139,16 +151,18 @@ class Table(JSComponent):
             self.page = min(self.page, last)
         self._turn()
 
-    def _has(self, number: int, words: Sequence[str]) -> bool:
+    def _found(self) -> Sequence[int]:
+        """The numbers of the rows that have all words."""
+        words = self.search.casefold().split()
         if not words:
-            return True
-        line = "\0".join(texts[number] for texts in self._texts).casefold()
-        return all(word in line for word in words)
+            return range(self._rows.num_rows)
+        if self._lines is None:
+            self._lines = ["\0".join(texts).casefold() for texts in self._texts_of(self._rows)]
+        return [number for number, line in enumerate(self._lines) if all(word in line for word in words)]
 
     def _turn(self, *_: object) -> None:
         first = self.page * self.page_size
-        numbers = self._order[first : first + self.page_size].to_pylist()
-        self.cells = [[texts[number] for texts in self._texts] for number in numbers]
+        self.cells = self._texts_of(self._rows.take(self._order[first : first + self.page_size]))
 
     def _handle_msg(self, data: Any) -> None:
         """Send a file that the browser asks for."""

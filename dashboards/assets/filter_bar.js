@@ -9,11 +9,11 @@ export function render({ model }) {
     <div class="fields" id="fields">
       <label class="wide">Source<input name="source" list="sources" placeholder="All sources" autocomplete="off"></label>
       <datalist id="sources"></datalist>
-      <label>Format<select name="format"></select></label>
+      <label>Format<select name="format" aria-label="Format"></select></label>
       <label class="wide">Tags<input name="tag" placeholder="name=value" autocomplete="off"></label>
       <label class="time">From<input name="start" placeholder="the beginning" autocomplete="off" spellcheck="false"></label>
       <label class="time">To<input name="end" placeholder="the end" autocomplete="off" spellcheck="false"></label>
-      <label>Recent<select name="recent"></select></label>
+      <label>Recent<select name="recent" aria-label="Recent"></select></label>
       <fieldset><legend>Clock</legend>
         <label><input type="radio" name="scale" value="UTC"><span>UTC</span></label>
         <label><input type="radio" name="scale" value="TAI"><span>TAI</span></label>
