@@ -21,6 +21,7 @@ from api import (
     segments,
     service,
     sources,
+    stretch,
     webhooks,
 )
 from api.openapi import Api
@@ -49,6 +50,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         sources,
         flows,
         hls,
+        stretch,
         segments,
         objects,
         instances,
