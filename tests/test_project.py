@@ -140,7 +140,8 @@ def test_every_dependency_has_its_reason_beside_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "dependencies"), [("tams_data", RUNTIME), ("api", RUNTIME), ("tests", DEPENDENCIES)]
+    ("folder", "dependencies"),
+    [("tams_data", RUNTIME), ("api", RUNTIME), ("dashboards", RUNTIME), ("tests", DEPENDENCIES)],
 )
 def test_third_party_imports_are_declared(folder: str, dependencies: list[str]) -> None:
     """By the package that brings them, so that none works only because another pulls it in."""
