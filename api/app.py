@@ -7,6 +7,7 @@ from functools import partial
 from flask import Flask
 
 from api import (
+    analytics,
     compression,
     cors,
     deletion_requests,
@@ -55,6 +56,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         objects,
         instances,
         deletion_requests,
+        analytics,
         health,
     ):
         app.register_api(module.bp)

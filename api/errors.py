@@ -96,8 +96,9 @@ def _validation_error(error: ValidationError) -> Response:
 
 _VARIANTS = {*get_args(Format), "profile"}
 
-_UNSAID = {"format": "format"}
-"""The property at fault where Pydantic names none: what decides which variant of a flow is meant."""
+_UNSAID = {"format": "format", "key_frame_count": "key_frame_count"}
+"""The property at fault where Pydantic names none, by the type of the fault: one that decides between variants, or
+one that needs another."""
 
 
 def _said(fault: Mapping[str, Any]) -> str:

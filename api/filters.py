@@ -42,7 +42,7 @@ def tag_filters(values: Mapping[str, str], exists: Mapping[str, str], family: st
     :raise InvalidInput: a value is empty, a `tag_exists.{name}` is neither true nor false, or there are too many.
     """
     wanted = [[tag_term(name, value) for value in values_of(f"{family}.{name}", text)] for name, text in values.items()]
-    wanted += [[tag_term(name)] for name, text in exists.items() if _truth(f"{family}_exists.{name}", text)]
+    wanted += [[tag_term(name)] for name, text in exists.items() if truth(f"{family}_exists.{name}", text)]
     absent = [tag_term(name) for name, text in exists.items() if text == "false"]
     check_count(family, sum(map(len, wanted)) + len(absent))
     return {**({"any_tags": tuple(wanted)} if wanted else {}), **({"no_tags": absent} if absent else {})}
@@ -54,7 +54,7 @@ def tags_match(tags: Mapping[str, Any], values: Mapping[str, str], exists: Mappi
     :raise InvalidInput: a value is empty, or a `{family}_exists.{name}` neither true nor false.
     """
     accepted = {name: set(values_of(f"{family}.{name}", text)) for name, text in values.items()}
-    required = {name: _truth(f"{family}_exists.{name}", text) for name, text in exists.items()}
+    required = {name: truth(f"{family}_exists.{name}", text) for name, text in exists.items()}
     for name, any_of in accepted.items():
         present = tags.get(name, [])
         if not set([present] if isinstance(present, str) else present) & any_of:
@@ -62,7 +62,11 @@ def tags_match(tags: Mapping[str, Any], values: Mapping[str, str], exists: Mappi
     return all((name in tags) == wanted for name, wanted in required.items())
 
 
-def _truth(parameter: str, text: str) -> bool:
+def truth(parameter: str, text: str) -> bool:
+    """Whether a parameter says true.
+
+    :raise InvalidInput: it says neither true nor false.
+    """
     if text not in ("true", "false"):
         raise InvalidInput(f"{parameter} is true or false, not {text!r}", field=parameter, value=text)
     return text == "true"

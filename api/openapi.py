@@ -101,7 +101,7 @@ class Api(OpenAPI):
             schema = body["content"]["application/json"]["schema"]
             name = schema.get("$ref", "").rpartition("/")[2]
             model = self.spec_json["components"]["schemas"].get(name, schema)
-            body["required"] = not model.get(LEFT_OUT, False)
+            body["required"] = not model.items() >= LEFT_OUT.items()
 
 
 def _whole_numbers(node: Any) -> Any:

@@ -99,7 +99,7 @@ def _path(model: type[BaseModel], variables: dict[str, str]) -> BaseModel:
 def _body(model: type[BaseModel]) -> BaseModel:
     data = raw_body()
     extra = model.model_config.get("json_schema_extra")
-    optional = isinstance(extra, dict) and LEFT_OUT in extra
+    optional = isinstance(extra, dict) and extra.items() >= LEFT_OUT.items()
     return model.model_validate({}) if not data and optional else model.model_validate_json(data)
 
 

@@ -8,7 +8,7 @@ from flask import Response
 from pydantic import Field
 
 from api.conditional import conditional
-from api.filters import tag_filters
+from api.filters import VALUES_PATTERN, tag_filters
 from api.models.answers import ShownWebhook, ShownWebhooks
 from api.models.common import QueryBool
 from api.models.webhooks import WebhookPost, WebhookPut
@@ -33,7 +33,10 @@ class WebhooksQuery(Paged):
 
     reverse_order: QueryBool = Field(False, description="Whether URLs are sorted backwards")
     tag: str | None = Field(
-        None, alias="tag.{name}", description="Only those with one of these values, a comma list, of a tag"
+        None,
+        alias="tag.{name}",
+        pattern=VALUES_PATTERN,
+        description="Only those with one of these values, a comma list, of a tag",
     )
     tag_exists: QueryBool | None = Field(
         None, alias="tag_exists.{name}", description="Only those with, or without, a tag"

@@ -96,6 +96,10 @@ class FlowNotFound(NotFound):
     """No flow has this id."""
 
 
+class AnalysisNotFound(NotFound):
+    """No analysis has this name."""
+
+
 class ObjectNotFound(NotFound):
     """No registered object has this id, or its bytes are not in the media store."""
 

@@ -337,3 +337,12 @@ class DeletionRequests(RootModel[list[DeletionRequest]]):
 
 class Paths(RootModel[list[str]]):
     """Paths of the service."""
+
+
+class Rows(Answer):
+    """The rows of an analysis, what their columns hold, and beside them what the whole adds up to."""
+
+    model_config = ConfigDict(extra="allow")
+
+    columns: dict[str, str]
+    rows: list[dict[str, Any]]

@@ -49,7 +49,7 @@ Format: TypeAlias = Literal[
 Status: TypeAlias = Literal["awaiting_content", "ingesting", "replication_in_progress", "closed_complete"]
 
 
-LEFT_OUT = "x-may-be-left-out"
+LEFT_OUT: dict[str, Any] = {"default": {}}
 """In the schema of a body that may be left out: nothing in it has to be said."""
 
 
@@ -86,4 +86,14 @@ def _integer(value: Any) -> Any:
 
 QueryBool: TypeAlias = Annotated[bool, BeforeValidator(_boolean), Field(strict=True)]
 QueryInt: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63), BeforeValidator(_integer)]
+
+
+def query_int_within(least: int, most: int) -> Any:
+    """The type of a parameter that is a whole number from `least` to `most`.
+
+    Of two bounds on one side, as a `Field` around `QueryInt` would have them, the document shows the first alone.
+    """
+    return Annotated[int, Field(strict=True, ge=least, le=most), BeforeValidator(_integer)]
+
+
 QueryCount: TypeAlias = Annotated[int, Field(strict=True, ge=1, lt=2**63), BeforeValidator(_integer)]

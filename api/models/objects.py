@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.models.common import Body, Int64, ObjectId, TimerangeText, Uuid
 from api.models.segments import GetUrl
@@ -27,5 +28,5 @@ class ObjectPost(Body):
     @model_validator(mode="after")
     def _key_frames_are_media(self) -> ObjectPost:
         if self.timerange is None and self.key_frame_count is not None:
-            raise ValueError("key_frame_count is of a media object, which has a timerange")
+            raise PydanticCustomError("key_frame_count", "is of a media object, which has a timerange")
         return self

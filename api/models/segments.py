@@ -77,7 +77,7 @@ _LIMIT_AND_IDS: dict[str, Any] = {
 class StoragePost(Body):
     """A request for upload locations."""
 
-    model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS, LEFT_OUT: True})
+    model_config = ConfigDict(json_schema_extra={"not": _LIMIT_AND_IDS, **LEFT_OUT})
 
     limit: AtLeastOne | None = None
     object_ids: list[ObjectId] | None = Field(None, min_length=1)

@@ -174,6 +174,7 @@ def test_flat_flow_has_its_essence_parameters(client: CheckedClient, flat: Json,
         ({"frame_height": None}, "essence_parameters.frame_height"),
         ({"essence_parameters": {"frame_width": 1920}}, "frame_width"),
         ({"essence_parameters": []}, "essence_parameters"),
+        ({"essence_parameters": None, "frame_rate": {}}, "essence_parameters.frame_rate.numerator"),
         ({"format": "video"}, "format"),
         ({"format": ["video"]}, "format"),
         ({"id": "x"}, "id"),
@@ -250,7 +251,7 @@ def test_read_only_flow_takes_no_objects(client: CheckedClient) -> None:
         ({"id": ""}, "id"),
         ({"init_object": {"id": "none"}}, "init_object.id"),
         ({"init_object": "none"}, "init_object"),
-        ({"timerange": None, "key_frame_count": 1}, ""),
+        ({"timerange": None, "key_frame_count": 1}, "key_frame_count"),
     ],
 )
 def test_bad_object_is_refused_by_the_name_of_what_is_wrong(

@@ -39,6 +39,7 @@ STATUSES = {
     errors.NotFound: 404,
     errors.SourceNotFound: 404,
     errors.FlowNotFound: 404,
+    errors.AnalysisNotFound: 404,
     errors.ObjectNotFound: 404,
     errors.ProfileNotFound: 404,
     errors.WebhookNotFound: 404,

@@ -100,6 +100,15 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
         assert isinstance(target, dict)
 
 
+def test_a_body_is_needed_unless_nothing_in_it_is(document: Json) -> None:
+    bodies = {
+        (path, method): one["requestBody"]["required"]
+        for path, method, one in operations(document)
+        if "requestBody" in one
+    }
+    assert [operation for operation, needed in bodies.items() if not needed] == [("/flows/{flow_id}/storage", "post")]
+
+
 def test_every_operation_has_an_id_of_its_own_a_summary_and_answers(document: Json) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert sorted(set(ids)) == sorted(ids)

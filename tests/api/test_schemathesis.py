@@ -39,6 +39,7 @@ SEED = 82
 NO_SCHEMA_SAYS = {
     "page": "keys of pages are opaque: only the service makes them",
     "timerange": "it must end after it starts, between the years 1678 and 2262, and overlap no other segment",
+    "created": "the same of its text",
     "object_timerange": "the same, and that of a known object stays",
     "ts_offset": "it must be between the years 1678 and 2262",
     "last_duration": "it may not be negative",
@@ -56,6 +57,7 @@ NO_SCHEMA_SAYS = {
     "object_ids": "they must be new",
     "first_referenced_by_flow": "it must be there",
     "url": "its host must be a name that can be looked up",
+    "key_frame_count": "an object without a timerange is an initialisation object, which has none",
 }
 """Why a request may be refused (400) that is as its schema says, by the parameter that the problem names."""
 
@@ -72,6 +74,8 @@ NOT_IN_THE_SPECIFICATION = {
     "codec": "Schemathesis makes up texts that are no MIME types by the specification's own pattern",
     "container": "the same",
     "content_type": "the same",
+    "api_key_name": "it has to be the name of an HTTP header",
+    "api_key_value": "and this the value of one",
 }
 """The same, where the schemas of the specification say less than those that are served."""
 
@@ -177,12 +181,7 @@ def run(schema: BaseSchema, seeded: Seeded, *, by_specification: bool) -> None:
             # TAMS 8.2, POST segments: of an array, what is wrong is told in a 200.
             told = response.status_code == 200 and b'"failed_segments"' in response.content
             return not (told or (by_specification and taken_beyond_the_schema(case)))
-        if failure.title == "Deleted resource still available":
-            # TAMS 8.2, GET segments: a flow without segments has an empty list of them, a deleted one too.
-            return not (case.path.endswith("/segments") and response.content in (b"[]", b""))
-        if failure.title == "Undocumented status code":
-            return not (response.status_code == 400 and (case.method.upper(), case.path) in UNNAMED)
-        return True
+        return not meant(failure, case, response)
 
     def after_call(context: Any, case: Any, response: Response) -> None:
         if case.method.upper() in ("PUT", "DELETE") and response.status_code < 300:
@@ -203,6 +202,23 @@ def run(schema: BaseSchema, seeded: Seeded, *, by_specification: bool) -> None:
             wrong.update(failures_of(event))
     assert not wrong, "\n\n".join(f"{' | '.join(what)}\n{how}" for what, how in wrong.items())
     assert tried == {found.ok().label for found in schema.get_all_operations()}
+
+
+def meant(failure: Failure, sent: Any, response: Response) -> bool:
+    """Whether what Schemathesis takes for a failure is as it should be."""
+    match failure.title:
+        case "Deleted resource still available":
+            # TAMS 8.2, GET segments: a flow without segments has an empty list of them, a deleted one too.
+            return sent.path.endswith("/segments") and response.content in (b"[]", b"")
+        case "Created resource not found":
+            # TAMS 8.2: a property that was never given is not found; what it would be of is.
+            return re.match(r"/(flows|sources)/\{[^}]+\}/", sent.path) is not None
+        case "Allow header mismatch":
+            # The id of an object may have slashes in it: below an object, GET is of an object of another name.
+            return bool(sent.path.startswith("/objects/{object_id}/"))
+        case "Undocumented status code":
+            return response.status_code == 400 and (sent.method.upper(), sent.path) in UNNAMED
+    return False
 
 
 def failures_of(event: events.ScenarioFinished) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -1,0 +1,95 @@
+"""Runs the named analyses of `queries.analytics` on a store's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from time import time_ns
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from tams_data.engines.base import Reader
+from tams_data.errors import AnalysisNotFound, InvalidInput
+from tams_data.queries.analytics import ANALYSES
+from tams_data.queries.analytics.analysis import Analysis
+from tams_data.schema import tag_term
+from tams_data.timerange import TimeRange
+
+_PRESENT = "now_ns"
+"""The parameter of analyses that say how long ago something was."""
+
+
+_EQUALS = ("flow_id", "source_id", "format", "codec", "storage_id")
+
+
+class Runs(Protocol):
+    """What runs analyses: on a database, or at a service that does (`client.analytics`)."""
+
+    def run(self, name: str, /, **parameters: Any) -> pa.Table:
+        """The rows of an analysis. See `Analytics.run`."""
+        ...
+
+
+class Analytics:
+    """The analyses, run by a reader. `clock` is the present, ns UTC, for those that ask how long ago something was."""
+
+    def __init__(self, reader: Reader, *, clock: Callable[[], int] = time_ns) -> None:
+        self._reader = reader
+        self._clock = clock
+
+    def run(self, name: str, /, **parameters: Any) -> pa.Table:
+        """The rows of an analysis, with its `schema`.
+
+        Parameters are its own, and of these filters those it takes: `flow_id`, `source_id`, `format`, `codec`,
+        `storage_id`; `tags`, lists of values by name of which a flow has one, and `tag_exists`, truths by name;
+        `timerange`, a `TimeRange` of media time, and `created`, one of clock time (ns UTC). None is no filter.
+
+        :raise AnalysisNotFound: there is none of this name.
+        :raise InvalidInput: it has no such parameter, or a value is none that it can have.
+        """
+        analysis = find(name)
+        filters, own = _separated(parameters)
+        if _PRESENT in analysis.parameters:
+            own = {_PRESENT: self._clock(), **own}
+        values, options = analysis.split(own)
+        if filters is None:
+            return analysis.schema.empty_table()
+        for one in filters.keys() - set(analysis.takes):
+            raise InvalidInput(f"{name} cannot be filtered by {one}", field=one, value=filters[one])
+        rows = self._reader.read(analysis.query, {**filters, **values}, **options)
+        return rows.select(analysis.schema.names).cast(analysis.schema)
+
+
+def find(name: str) -> Analysis:
+    """The analysis of this name.
+
+    :raise AnalysisNotFound: there is none.
+    """
+    try:
+        return ANALYSES[name]
+    except KeyError:
+        raise AnalysisNotFound(f"there is no analysis {name!r}") from None
+
+
+def _separated(parameters: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Filters as queries take them, None where nothing can pass them, and the parameters that are no filters."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    filters: dict[str, Any] = {name: given.pop(name) for name in _EQUALS if name in given}
+    filters |= _tag_terms(given.pop("tags", {}), given.pop("tag_exists", {}))
+    windows = {"start_ns": given.pop("timerange", None), "created_from_ns": given.pop("created", None)}
+    if any(window is not None and window.is_never for window in windows.values()):
+        return None, given
+    filters |= _window(windows["start_ns"], "start_ns", "end_ns")
+    filters |= _window(windows["created_from_ns"], "created_from_ns", "created_until_ns")
+    return filters, given
+
+
+def _window(window: TimeRange | None, start: str, end: str) -> dict[str, int]:
+    return {} if window is None or window.is_eternity else {start: window.start_ns, end: window.end_ns}
+
+
+def _tag_terms(tags: Mapping[str, Sequence[str]], exists: Mapping[str, bool]) -> dict[str, Any]:
+    wanted = [[tag_term(name, value) for value in values] for name, values in tags.items()]
+    wanted += [[tag_term(name)] for name, there in exists.items() if there]
+    absent = [tag_term(name) for name, there in exists.items() if not there]
+    return {**({"any_tags": tuple(wanted)} if wanted else {}), **({"no_tags": absent} if absent else {})}

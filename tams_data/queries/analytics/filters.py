@@ -1,0 +1,61 @@
+"""The filters that analyses have in common, as conditions on the tables.
+
+flow_id, source_id, format, codec    of the flow
+any_tags, no_tags                    terms of the flow's tags, see `queries.tags`
+storage_id                           the storage backend that has the object
+start_ns, end_ns                     media time: segments are cut to it
+created_from_ns, created_until_ns    clock time: when a segment or an object was registered; the end is exclusive
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis.expr.types as ir
+
+from tams_data import timerange
+from tams_data.engines.base import Tables
+from tams_data.queries import tags
+
+OF_FLOW = ("flow_id", "source_id", "format", "codec", "any_tags", "no_tags")
+OF_SEGMENT = ("storage_id", "start_ns", "end_ns", "created_from_ns", "created_until_ns")
+NAMES = (*OF_FLOW, *OF_SEGMENT)
+
+
+def flows(tables: Tables, **filters: Any) -> ir.Table:
+    """The flows that the filters of `OF_FLOW` leave."""
+    found = tags.matching(tables.flows, any_of=filters.get("any_tags", ()), none_of=filters.get("no_tags", ()))
+    columns = {"flow_id": "id", "source_id": "source_id", "format": "format", "codec": "codec"}
+    wanted = [found[column] == filters[name] for name, column in columns.items() if name in filters]
+    return found.filter(*wanted) if wanted else found
+
+
+def segments(tables: Tables, **filters: Any) -> ir.Table:
+    """The segments that all filters leave, cut to the window of media time."""
+    found = tables.segments
+    if "flow_id" in filters:
+        # beside the join below: this is what zone maps and pushdown see
+        found = found.filter(found.flow_id == filters["flow_id"])
+    if "start_ns" in filters:
+        found = timerange.clip(found, filters["start_ns"], filters["end_ns"])
+    found = registered(found, **filters)
+    if filters.keys() & (set(OF_FLOW) - {"flow_id"}):
+        wanted = flows(tables, **filters)
+        found = found.semi_join(wanted, found.flow_id == wanted.id)
+    if "storage_id" in filters:
+        there = stored(tables, **filters)
+        found = found.semi_join(there, found.object_key == there.object_key)
+    return found
+
+
+def stored(tables: Tables, **filters: Any) -> ir.Table:
+    """The instances of objects on the storage backend of the filter."""
+    instances = tables.object_instances
+    return instances.filter(instances.storage_id == filters["storage_id"])
+
+
+def registered(t: ir.Table, **filters: Any) -> ir.Table:
+    """Those rows of a table with `created_ns` that were registered in the window of clock time."""
+    if "created_from_ns" not in filters:
+        return t
+    return t.filter(t.created_ns >= filters["created_from_ns"], t.created_ns < filters["created_until_ns"])
