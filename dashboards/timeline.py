@@ -1,0 +1,500 @@
+"""The timeline: flows as rows, what of them is covered as bars, from years down to frames.
+
+What is seen decides what is asked: the flows of one page, in the window and half as much on either side, in steps of a
+pixel. So an answer has a bounded number of rows at every zoom, and while it is on its way the browser moves and scales
+what it has. Asking waits until the last of a series of moves, and is done off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
+from time import time_ns
+from typing import Any, TypeAlias
+
+import panel as pn
+from bokeh.events import RangesUpdate, Tap
+from bokeh.models import (
+    BoxAnnotation,
+    ColumnDataSource,
+    FixedTicker,
+    HoverTool,
+    LabelSet,
+    PanTool,
+    Range1d,
+    Span,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+from bokeh.transform import factor_cmap
+
+from dashboards import axis, bars
+from dashboards.bars import Bar, Bars, Row
+from dashboards.clock import Clock, tai_from_unix
+from dashboards.filters import Filters
+from dashboards.formatting import duration_text
+from dashboards.player import Player
+from tams_data.analytics import Runs
+from tams_data.client import TamsClient
+from tams_data.errors import TamsDataError
+from tams_data.timerange import TimeRange
+
+PAGE = 40
+"""How many flows are shown at once."""
+
+LIVE_MS = 3000
+"""How often the store is asked what is new."""
+
+_SETTLE_S = 0.12
+_ROW_PX, _AXIS_PX, _LEAST_PX = 38, 46, 150
+_PIXELS_A_TICK = 105
+_PIXELS = 1000  # until the browser says how wide the figure is
+_TAP_PX = 8
+_KEYS_MOST = 200
+_NARROW_PX = 560
+_SHARE = {"flex": "3 1 480px"}
+
+_STYLE = """
+:host { color: inherit; }
+p { margin: 0; font-variant-numeric: tabular-nums; }
+b { font-weight: 600; }
+span { opacity: .7; margin-left: .5rem; }
+"""
+
+_KINDS = ("video", "audio", "image", "data", "multi")
+
+
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    text: str
+    muted: str
+    lines: str
+    gaps: str
+    marks: str
+    kinds: Sequence[str]
+
+
+_LIGHT = _Colours(
+    "#0f172a", "#64748b", "#e2e8f0", "#f59e0b", "#dc2626", ("#2563eb", "#0d9488", "#c026d3", "#7c3aed", "#475569")
+)
+_DARK = _Colours(
+    "#f1f5f9", "#94a3b8", "#334155", "#fbbf24", "#f87171", ("#60a5fa", "#2dd4bf", "#e879f9", "#a78bfa", "#94a3b8")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What an answer was asked for, and what it has."""
+
+    rows: Sequence[Row]
+    page: Sequence[Row]
+    window: TimeRange
+    key: _Key
+    bars: Bars
+
+    def with_rows(self, rows: Sequence[Row]) -> _Seen:
+        """The same, when other flows have changed."""
+        return replace(self, rows=rows)
+
+
+_Key: TypeAlias = tuple[Sequence[Row], TimeRange, int]
+"""Page, window and resolution of a request: as long as they are the same, so is the answer."""
+
+
+class Timeline(pn.viewable.Viewer):
+    """The timeline of the flows that the filters leave, and the player of what is clicked.
+
+    `analytics` runs the analyses `flows` and `timeline`; `service` has segments and URLs. Without a session, as in
+    tests, `refresh` does what a session does by itself.
+    """
+
+    def __init__(
+        self,
+        analytics: Runs,
+        service: TamsClient,
+        *,
+        filters: Filters,
+        clock: Clock,
+        media_url: str | None = None,
+        dark: bool = False,
+        clock_ns: Callable[[], int] = time_ns,
+    ) -> None:
+        """`media_url` is the URL of the service as the browser sees it; `clock_ns` the present, ns since 1970 UTC."""
+        super().__init__()
+        self._filters, self._clock = filters, clock
+        self._analytics, self._clock_ns = analytics, clock_ns
+        self._colours = _DARK if dark else _LIGHT
+        self._seen: _Seen | None = None
+        self._window: TimeRange | None = None
+        self._origin_ns, self._number, self._moves, self._pixels = 0, 0, 0, _PIXELS
+        self._page, self._following = 0, False
+        self.player = Player(
+            service, clock=clock, media_url=media_url or service.url, changed=partial(self._when_locked, self._mark)
+        )
+        self._build_figure()
+        self._build_controls()
+        filters.param.watch(lambda _: self._start(self._refit), [name for name in filters.param if name != "name"])
+        clock.param.watch(lambda _: self._when_locked(self._redraw), "scale")
+
+    # --- what there is ---
+
+    @property
+    def window(self) -> TimeRange | None:
+        """What is seen; None while there is nothing to see."""
+        return self._window
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All flows that the filters leave and that have segments, in order."""
+        return self._seen.rows if self._seen else ()
+
+    @property
+    def following(self) -> bool:
+        """Whether the present stays at the right edge."""
+        return self._following
+
+    @property
+    def bars(self) -> Bars | None:
+        """The bars of the page of flows that is seen; None before the first answer."""
+        return self._seen.bars if self._seen else None
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._view
+
+    async def start(self) -> None:
+        """Read the store, and follow it for as long as the session lasts."""
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.add_periodic_callback(self.follow, period=LIVE_MS)
+        await self.refresh(fit=True)
+
+    async def follow(self) -> None:
+        """Show what is new; the window stays, or follows the present."""
+        if self._following and self._window is not None:
+            self._go(self._present_window(self._window))
+        await self.refresh()
+
+    async def refresh(self, *, fit: bool = False, rows: Sequence[Row] | None = None) -> None:
+        """Ask for what is seen and show it, unless something else is asked for meanwhile.
+
+        `fit` has the window follow from the flows; `rows` are the flows if they are known.
+        """
+        self._number += 1
+        number = self._number
+        try:
+            seen = await asyncio.to_thread(self._ask, fit=fit, rows=rows)
+        except TamsDataError as error:
+            self._when_locked(partial(self._say, f"The service cannot tell: {error}"))
+        else:
+            self._when_locked(lambda: self._show(seen, fit=fit) if number == self._number else None)
+
+    # --- asking ---
+
+    def _ask(self, *, fit: bool, rows: Sequence[Row] | None) -> _Seen | None:
+        rows = bars.read_rows(self._analytics, self._filters) if rows is None else rows
+        window = self._first_window(rows) if fit or self._window is None else self._window
+        if window is None:
+            return None
+        first = min(self._page, max(len(rows) - 1, 0) // PAGE) * PAGE
+        page, half_ns = rows[first : first + PAGE], (window.end_ns - window.start_ns) // 2
+        asked = axis.clamped(window.start_ns - half_ns, window.end_ns + half_ns)
+        step_ns = axis.resolution_ns(window, self._pixels)
+        if self._seen is not None and (page, asked, step_ns) == self._seen.key:
+            return self._seen.with_rows(rows)
+        filters = self._filters if len(rows) <= PAGE else None
+        found = bars.read_bars(self._analytics, page, asked, resolution_ns=step_ns, filters=filters)
+        return _Seen(rows, page, window, (page, asked, step_ns), Bars.of(page, found))
+
+    def _first_window(self, rows: Sequence[Row]) -> TimeRange | None:
+        wanted = self._filters.window
+        if not (wanted.starts_open or wanted.ends_open):
+            return axis.fitted(wanted.start_ns, wanted.end_ns)
+        found = bars.latest(rows)
+        return None if found is None else axis.with_margin(found)
+
+    def _present_window(self, window: TimeRange) -> TimeRange:
+        length_ns = window.end_ns - window.start_ns
+        end_ns = tai_from_unix(self._clock_ns()) + length_ns // 20
+        return axis.fitted(end_ns - length_ns, end_ns)
+
+    def _start(self, work: Callable[[], Any]) -> None:
+        pn.state.execute(work)
+
+    def _when_locked(self, change: Callable[[], object]) -> None:
+        """Change models of Bokeh when the session allows it; without one, at once."""
+        document = self._figure.document
+        if document is None or document.session_context is None:
+            change()
+        else:
+            document.add_next_tick_callback(change)
+
+    async def _refit(self) -> None:
+        self._page, self._following = 0, False
+        await self.refresh(fit=True)
+
+    async def _settle(self, move: int) -> None:
+        await asyncio.sleep(_SETTLE_S)
+        if move == self._moves:
+            await self.refresh(rows=self.rows)
+
+    # --- moving ---
+
+    def _go(self, window: TimeRange) -> None:
+        """Show a window; what is known of it at once, the rest when it has come."""
+        self._window = window
+        self._when_locked(partial(self._draw, move=True))
+        self._moves += 1
+        self._start(partial(self._settle, self._moves))
+
+    def _moved_by_hand(self, event: RangesUpdate) -> None:
+        if event.x0 is None or event.x1 is None:
+            return
+        self._following = False
+        ends = (axis.instant(place, self._origin_ns) for place in (event.x0, event.x1))
+        self._window = axis.fitted(*ends)
+        self._draw_axis()
+        self._moves += 1
+        self._start(partial(self._settle, self._moves))
+
+    def _on_button(self, change: Callable[[TimeRange], TimeRange | None]) -> Callable[[object], None]:
+        def clicked(_: object) -> None:
+            wanted = None if self._window is None else change(self._window)
+            if wanted is not None:
+                self._following = False
+                self._go(wanted)
+
+        return clicked
+
+    def _go_now(self, _: object) -> None:
+        if self._window is not None:
+            self._go(self._present_window(self._window))
+            self._following = True
+
+    def _turn(self, by: int) -> None:
+        self._page = max(0, self._page + by)
+        self._start(partial(self.refresh, rows=self.rows))
+
+    def _resized(self, _: str, __: int | None, pixels: int | None) -> None:
+        if pixels and pixels != self._pixels:
+            self._pixels = pixels
+            self._draw(move=False)
+            self._moves += 1
+            self._start(partial(self._settle, self._moves))
+
+    # --- opening ---
+
+    def _tapped(self, event: Tap) -> None:
+        if self._seen is None or event.x is None or event.y is None or self._window is None:
+            return
+        ns, number = axis.instant(event.x, self._origin_ns), int(event.y)
+        within_ns = axis.resolution_ns(self._window, self._pixels) * _TAP_PX
+        bar = self._seen.bars.at(number, ns, within_ns=within_ns)
+        if bar is not None:
+            self._open(bar, ns)
+
+    def _open(self, bar: Bar, ns: int) -> None:
+        if self._seen is not None:
+            within = min(max(ns, bar.start_ns), bar.end_ns - 1)
+            self._start(partial(self.player.open, self._seen.page[bar.row], within))
+
+    def _open_chosen(self, _: object) -> None:
+        if self._keys_bar.value is not None:
+            self._open(self._keys_bar.value, self._keys_bar.value.start_ns)
+
+    # --- drawing ---
+
+    def _show(self, seen: _Seen | None, *, fit: bool) -> None:
+        if seen is None:
+            self._seen = None
+            self._say("Nothing is recorded yet. What is registered appears here by itself.")
+            return
+        self._seen = seen
+        move = fit or self._window is None
+        self._window = seen.window if move or self._window is None else self._window
+        self._body.visible, self._message.visible = True, False
+        self._draw(move=move)
+        self._offer_keys()
+
+    def _say(self, text: str) -> None:
+        self._message.object, self._message.visible = f"<p role=status>{escape(text)}</p>", True
+        self._body.visible = self._seen is not None
+
+    def _redraw(self) -> None:
+        self._draw(move=False)
+        self._offer_keys()
+
+    def _draw(self, *, move: bool) -> None:
+        if self._seen is None or self._window is None:
+            return
+        origin_ns = axis.origin_for(self._window, self._origin_ns)
+        move, self._origin_ns = move or origin_ns != self._origin_ns, origin_ns
+        page = self._seen.page
+        with pn.io.hold(self._figure.document):
+            if move:
+                ends = {"start": self._place(self._window.start_ns), "end": self._place(self._window.end_ns)}
+                self._figure.x_range.update(**ends)
+            self._source.data = self._seen.bars.columns(page, origin_ns, self._clock)
+            self._hover.visible = bool(self._source.data["text"][:1] != [""])
+            self._figure.y_range.update(start=max(len(page), 1), end=0)
+            self._figure.height = max(_LEAST_PX, len(page) * _ROW_PX + _AXIS_PX)
+            self._draw_axis()
+            self._mark()
+
+    def _draw_axis(self) -> None:
+        if self._seen is None or self._window is None:
+            return
+        window, length_ns = self._window, self._window.end_ns - self._window.start_ns
+        wide = axis.clamped(window.start_ns - length_ns, window.end_ns + length_ns)
+        found = axis.ticks(wide, self._clock, most=3 * max(2, self._pixels // _PIXELS_A_TICK))
+        texts = {self._place(tick.ns): tick.text for tick in found}
+        self._figure.xaxis.ticker.ticks = list(texts)
+        self._figure.xaxis.major_label_overrides = texts
+        ends = axis.ends_text(window, self._clock)
+        self._caption.object = f"<p><b>{escape(ends)}</b> <span>{duration_text(length_ns)}</span></p>"
+        self._labels.data = self._label_columns(window)
+
+    def _label_columns(self, window: TimeRange) -> dict[str, Any]:
+        page = self._seen.page if self._seen else ()
+        narrow = self._pixels < _NARROW_PX
+        return {
+            "row": [number + 0.08 for number in range(len(page))],
+            "left": [4] * len(page),
+            "right": [self._pixels - 4] * len(page),
+            "name": [row.name for row in page],
+            "about": [_beyond(row, window, "" if narrow else row.about) for row in page],
+        }
+
+    def _mark(self) -> None:
+        """Frame what is played, and draw a line where the present is."""
+        playing, row = self.player.playing, self.player.row
+        page = self._seen.page if self._seen else ()
+        number = next((n for n, one in enumerate(page) if row is not None and one.flow_id == row.flow_id), None)
+        self._frame.visible = number is not None and playing is not None
+        if number is not None and playing is not None:
+            ends = {"left": self._place(playing.start_ns), "right": self._place(playing.end_ns)}
+            self._frame.update(**ends, top=number + 0.04, bottom=number + 0.98)
+        self._present.location = self._place(tai_from_unix(self._clock_ns()))
+
+    def _place(self, ns: int) -> float:
+        return float(ns - self._origin_ns)
+
+    def _offer_keys(self) -> None:
+        page = self._seen.page if self._seen else ()
+        flows = {f"{row.name} · {row.flow_id[:8]}": number for number, row in enumerate(page)}
+        if flows != self._keys_flow.options:
+            self._keys_flow.options = flows
+        self._offer_bars()
+
+    def _offer_bars(self, _: object = None) -> None:
+        number = self._keys_flow.value
+        of_row = [bar for bar in self._seen.bars if bar.row == number] if self._seen and number is not None else []
+        offered = {bars.bar_text(bar, self._clock): bar for bar in of_row[:_KEYS_MOST]}
+        chosen = (
+            self._keys_bar.value if self._keys_bar.value in offered.values() else next(iter(offered.values()), None)
+        )
+        self._keys_bar.param.update(options=offered, value=chosen)
+        self._keys_open.disabled = not offered
+
+    # --- building ---
+
+    def _build_figure(self) -> None:
+        colours = self._colours
+        self._source, self._labels = ColumnDataSource(), ColumnDataSource()
+        self._source.data = dict.fromkeys(("left", "right", "top", "bottom", "covered_top", "gaps", "kind", "text"), ())
+        self._labels.data = dict.fromkeys(("row", "left", "right", "name", "about"), ())
+        x_range = Range1d(start=0, end=1, min_interval=float(axis.SHORTEST_NS), max_interval=float(axis.LONGEST_NS))
+        plot = self._figure = figure(
+            x_range=x_range,
+            y_range=Range1d(start=1, end=0),
+            height=_LEAST_PX,
+            sizing_mode="stretch_width",
+            x_axis_location="above",
+            toolbar_location=None,
+            tools=[],
+            background_fill_alpha=0,
+            border_fill_alpha=0,
+            outline_line_color=colours.lines,
+            min_border_left=0,
+            min_border_right=0,
+        )
+        fill = factor_cmap("kind", list(colours.kinds), list(_KINDS))
+        plot.quad("left", "right", "top", "bottom", source=self._source, color=colours.gaps, alpha="gaps", line_width=2)
+        drawn = plot.quad("left", "right", "covered_top", "bottom", source=self._source, color=fill, line_width=1)
+        self._hover = HoverTool(renderers=[drawn], tooltips="@text", point_policy="follow_mouse")
+        wheel = WheelZoomTool(dimensions="width")
+        plot.add_tools(PanTool(dimensions="width"), wheel, self._hover)
+        plot.toolbar.active_scroll = wheel
+        self._add_axes(plot)
+        self._add_marks(plot)
+        plot.on_event(RangesUpdate, self._moved_by_hand)
+        plot.on_event(Tap, self._tapped)
+        plot.on_change("inner_width", self._resized)
+
+    def _add_axes(self, plot: figure) -> None:
+        colours = self._colours
+        plot.yaxis.visible = False
+        plot.ygrid.ticker = FixedTicker(ticks=list(range(PAGE + 1)))
+        plot.xaxis.ticker = FixedTicker(ticks=[])
+        plot.xaxis.update(
+            major_label_text_color=colours.muted,
+            major_label_text_font_size="12px",
+            axis_line_color=None,
+            major_tick_line_color=colours.lines,
+            minor_tick_line_color=None,
+        )
+        for grid in (plot.xgrid, plot.ygrid):
+            grid.grid_line_color = colours.lines
+
+    def _add_marks(self, plot: figure) -> None:
+        colours = self._colours
+        self._frame = BoxAnnotation(
+            fill_alpha=0.12, fill_color=colours.marks, line_color=colours.marks, line_width=2, visible=False
+        )
+        self._present = Span(dimension="height", line_color=colours.marks, line_dash="dashed", location=None)
+        shared = {"source": self._labels, "y": "row", "x_units": "screen", "text_baseline": "top"}
+        name = LabelSet(x="left", text="name", text_color=colours.text, text_font_size="13px", **shared)
+        about = LabelSet(
+            x="right", text="about", text_color=colours.muted, text_font_size="12px", text_align="right", **shared
+        )
+        for mark in (self._frame, self._present, name, about):
+            plot.add_layout(mark)
+
+    def _build_controls(self) -> None:
+        def button(name: str, clicked: Callable[[object], object], description: str) -> pn.widgets.Button:
+            return pn.widgets.Button(name=name, on_click=clicked, description=description, margin=(0, 6, 6, 0))
+
+        moves = [
+            button("◀", self._on_button(lambda w: axis.panned(w, -1, 2)), "Earlier"),
+            button("▶", self._on_button(lambda w: axis.panned(w, 1, 2)), "Later"),
+            button("−", self._on_button(lambda w: axis.zoomed(w, 2, 1)), "Zoom out"),
+            button("+", self._on_button(lambda w: axis.zoomed(w, 1, 2)), "Zoom in"),
+            button("Latest", self._on_button(lambda _: self._fit(bars.latest)), "What was recorded last"),
+            button("All", self._on_button(lambda _: self._fit(bars.everything)), "Everything, from the first time on"),
+            button("Now", self._go_now, "Follow the present"),
+        ]
+        self._caption = pn.pane.HTML("", stylesheets=[_STYLE], sizing_mode="stretch_width", margin=(0, 0, 4, 0))
+        self._message = pn.pane.HTML("<p>Reading the store …</p>", stylesheets=[_STYLE], sizing_mode="stretch_width")
+        self._keys_flow = pn.widgets.Select(name="Flow", options={}, width=220)
+        self._keys_bar = pn.widgets.Select(name="Stretch in view", options={}, width=300)
+        self._keys_open = pn.widgets.Button(name="Open", on_click=self._open_chosen, align="end", disabled=True)
+        self._keys_flow.param.watch(self._offer_bars, "value")
+        pane = pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", theme=None)
+        keys = pn.FlexBox(self._keys_flow, self._keys_bar, self._keys_open, align_items="flex-end")
+        drawn = pn.Column(
+            pn.FlexBox(*moves), self._caption, pane, keys, sizing_mode="stretch_width", styles=_SHARE, min_width=300
+        )
+        self._body = pn.FlexBox(drawn, self.player, sizing_mode="stretch_width", visible=False)
+        self._view = pn.Column(self._message, self._body, sizing_mode="stretch_width")
+
+    def _fit(self, of: Callable[[Sequence[Row]], TimeRange | None]) -> TimeRange | None:
+        found = of(self.rows)
+        return None if found is None else axis.with_margin(found)
+
+
+def _beyond(row: Row, window: TimeRange, about: str) -> str:
+    """What is said of a row at the right, with an arrow to where its bars are when none is in view."""
+    if row.end_ns <= window.start_ns:
+        return f"◀ {about}"
+    return f"{about} ▶" if row.start_ns >= window.end_ns else about
