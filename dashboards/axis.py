@@ -102,14 +102,17 @@ def instant(place: float, origin_ns: int) -> int:
 
 
 def ends_text(window: TimeRange, clock: Clock) -> str:
-    """Return where a window begins and ends in words, as exact as a thousandth of it.
+    """Return where a window begins and ends in words, as exact as a twentieth of it; one date where it is the same.
 
     >>> ends_text(TimeRange(1_000_000_001, 1061_000_000_002), Clock())
     '00:00:01 – 00:17:41 UTC'
+    >>> ends_text(TimeRange(1767261637_000_000_000, 1767261637_040_000_000), Clock())
+    '2026-01-01 10:00:00 – 10:00:00.04 UTC'
     """
-    step_ns = next((step for step in _TOLD_NS if step * 1000 <= window.end_ns - window.start_ns), 1)
+    step_ns = next((step for step in _TOLD_NS if step * 20 <= window.end_ns - window.start_ns), 1)
     start, end = (clock.text(ns // step_ns * step_ns) for ns in (window.start_ns, window.end_ns))
-    return f"{start} – {end} {clock.scale}"
+    date, _, time = end.rpartition(" ")
+    return f"{start} – {time if start.startswith(f'{date} ') else end} {clock.scale}"
 
 
 # --- ticks -----------------------------------------------------------------------------------------------------------

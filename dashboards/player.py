@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -26,21 +27,29 @@ SEGMENTS = 10
 PLAYED_NS = 60 * NS_PER_SECOND
 """How much is played from a segment on; the service sends twice that at most."""
 
-_COLLECTION, _ALONE = "all that it is collected with", "this flow alone"
+_COLLECTION, _ALONE = "Picture and sound", "This flow alone"
 
-_STYLE = """
-:host { color: inherit; }
-video, audio { width: 100%; display: block; border-radius: 6px; background: #000; }
-video { aspect-ratio: 16 / 9; }
-h3 { margin: 0; font-size: 1rem; line-height: 1.3; overflow-wrap: anywhere; }
-p { margin: .3rem 0 0; font-size: .85rem; opacity: .8; }
-p[role=alert] { opacity: 1; color: #d97706; }
-ol { list-style: none; margin: 0; padding: 0; font-size: .85rem; }
-li { padding: .45rem .1rem; border-top: 1px solid rgba(128, 128, 128, .3); line-height: 1.45; }
-li b { font-weight: 600; font-variant-numeric: tabular-nums; }
-code { display: block; font-size: .8rem; overflow-wrap: anywhere; opacity: .8; }
-a { color: inherit; margin-right: .8rem; text-underline-offset: 2px; }
-"""
+STYLE = (Path(__file__).parent / "assets" / "timeline.css").read_text()
+"""The looks of the timeline and the player, for every shadow tree they have."""
+
+
+def html(text: str) -> pn.pane.HTML:
+    """A pane of HTML with these looks."""
+    return pn.pane.HTML(text, stylesheets=[STYLE], sizing_mode="stretch_width", margin=0)
+
+
+def button(name: str, clicked: Callable[[Any], object], description: str) -> pn.widgets.Button:
+    """A button with these looks; the description is told to who points at it."""
+    return pn.widgets.Button(
+        name=name, on_click=clicked, description=description, stylesheets=[STYLE], margin=(0, 6, 6, 0)
+    )
+
+
+def select(name: str) -> pn.widgets.Select:
+    """A choice with these looks; what can be chosen is set later."""
+    return pn.widgets.Select(
+        name=name, options={}, stylesheets=[STYLE], margin=(0, 6, 6, 0), styles={"flex": "1 1 9rem"}, min_width=100
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +67,36 @@ class Player(pn.viewable.Viewer):
         self, service: TamsClient, *, clock: Clock, media_url: str, changed: Callable[[], object] = lambda: None
     ) -> None:
         """`media_url` is the URL of the service as the browser sees it; `changed` is called when another one plays."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._service, self._clock, self._media_url = service, clock, media_url.rstrip("/")
-        self._changed, self._playing = changed, None
+        self._changed = changed
+        self._playing: TimeRange | None = None
         self._row: Row | None = None
         self._choosing, self._wants_alone = True, False
         self._shown = _Shown((), None)
-        self._title = pn.pane.HTML("", stylesheets=[_STYLE], sizing_mode="stretch_width", margin=(0, 10))
-        self._video = pn.pane.HTML("", stylesheets=[_STYLE], sizing_mode="stretch_width", margin=(8, 10))
-        self._list = pn.pane.HTML("", stylesheets=[_STYLE], sizing_mode="stretch_width", margin=(4, 10))
-        self._of = pn.widgets.Select(name="Play", options=[_ALONE], sizing_mode="stretch_width", min_width=140)
-        self._from = pn.widgets.Select(name="From", options={}, sizing_mode="stretch_width", min_width=140)
-        self._earlier = pn.widgets.Button(name="◀ Earlier segments", on_click=self._go_earlier)
-        self._later = pn.widgets.Button(name="Later segments ▶", on_click=self._go_later)
-        self._close = pn.widgets.Button(name="Close", on_click=lambda _: self.close())
-        for select in (self._of, self._from):
-            select.param.watch(self._chosen, "value")
+        self._title, self._video, self._list = html(""), html(""), html("")
+        self._of, self._from = select("Play"), select("From")
+        self._view = self._built()
+        for choice in (self._of, self._from):
+            choice.param.watch(self._chosen, "value")
         clock.param.watch(lambda _: self._tell(), "scale")
-        self._view = pn.Column(
+
+    def _built(self) -> pn.Column:
+        buttons = [
+            button("◀ Earlier", self._go_earlier, "Segments before"),
+            button("Later ▶", self._go_later, "Segments after"),
+            button("Close", lambda _: self.close(), "Close the player"),
+        ]
+        return pn.Column(
             self._title,
             self._video,
-            pn.FlexBox(self._of, self._from, flex_wrap="nowrap", sizing_mode="stretch_width"),
-            pn.FlexBox(self._earlier, self._later, self._close),
+            pn.FlexBox(self._of, self._from, margin=(8, 0, 0, 0)),
+            pn.FlexBox(*buttons, margin=0),
             self._list,
             visible=False,
             sizing_mode="stretch_width",
-            styles={"flex": "1 1 340px"},
+            styles={"flex": "1 1 320px", "min-width": "0"},
+            margin=0,
         )
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -128,8 +141,10 @@ class Player(pn.viewable.Viewer):
             self._tell()
 
     def _ask(self, row: Row, window: TimeRange, *, backwards: bool) -> _Shown:
-        order = {"reverse_order": "true"} if backwards else {}
-        found = list(islice(self._service.segments(row.flow_id, window, limit=str(SEGMENTS), **order), SEGMENTS))
+        asked = self._service.segments(
+            row.flow_id, window, limit=str(SEGMENTS), reverse_order="true" if backwards else "false"
+        )
+        found = list(islice(asked, SEGMENTS))
         flow: Mapping[str, Any] = self._service.find_flow(row.flow_id) or {}
         return _Shown(found[::-1] if backwards else found, next(iter(flow.get("collected_by") or ()), None))
 
@@ -146,7 +161,9 @@ class Player(pn.viewable.Viewer):
         self._of.param.update(options=names, value=names[-1 if self._wants_alone else 0])
         self._choosing = True
         segments = "".join(_segment_html(segment, self._clock) for segment in self._shown.segments)
-        self._list.object = f"<ol>{segments}</ol>" if segments else "<p>There are no segments from here on.</p>"
+        self._list.object = (
+            f'<ol class="segments">{segments}</ol>' if segments else "<p>There are no segments from here on.</p>"
+        )
         self._view.visible = True
         self._play()
 
@@ -162,7 +179,9 @@ class Player(pn.viewable.Viewer):
         else:
             self._playing = TimeRange(start_ns, min(start_ns + PLAYED_NS, max(row.end_ns, start_ns + 1)))
             told = f"{self._clock.text(start_ns, zone=True)}, {duration_text(self._playing.length_ns)}"
-            self._title.object = f"<h3>{escape(row.name)}</h3><p>{escape(row.about)}<br>{escape(told)}</p>"
+            self._title.object = (
+                f"<h3>{escape(row.name)}</h3><p><small>{escape(row.about)}</small><br>{escape(told)}</p>"
+            )
             self._video.object = self._player_of(row, self._playing)
         self._changed()
 

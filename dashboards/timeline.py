@@ -16,18 +16,9 @@ from time import time_ns
 from typing import Any, TypeAlias
 
 import panel as pn
-from bokeh.events import RangesUpdate, Tap
-from bokeh.models import (
-    BoxAnnotation,
-    ColumnDataSource,
-    FixedTicker,
-    HoverTool,
-    LabelSet,
-    PanTool,
-    Range1d,
-    Span,
-    WheelZoomTool,
-)
+from bokeh.events import Event, RangesUpdate, Tap
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, PanTool, Range1d, WheelZoomTool
+from bokeh.models.annotations import BoxAnnotation, Span
 from bokeh.plotting import figure
 from bokeh.transform import factor_cmap
 
@@ -35,8 +26,8 @@ from dashboards import axis, bars
 from dashboards.bars import Bar, Bars, Row
 from dashboards.clock import Clock, tai_from_unix
 from dashboards.filters import Filters
-from dashboards.formatting import duration_text
-from dashboards.player import Player
+from dashboards.formatting import count_text, duration_text, format_text
+from dashboards.player import Player, button, html, select
 from tams_data.analytics import Runs
 from tams_data.client import TamsClient
 from tams_data.errors import TamsDataError
@@ -49,40 +40,17 @@ LIVE_MS = 3000
 """How often the store is asked what is new."""
 
 _SETTLE_S = 0.12
-_ROW_PX, _AXIS_PX, _LEAST_PX = 38, 46, 150
+_ROW_PX = 38  # as in timeline.css
 _PIXELS_A_TICK = 105
 _PIXELS = 1000  # until the browser says how wide the figure is
 _TAP_PX = 8
 _KEYS_MOST = 200
 _NARROW_PX = 560
-_SHARE = {"flex": "3 1 480px"}
 
-_STYLE = """
-:host { color: inherit; }
-p { margin: 0; font-variant-numeric: tabular-nums; }
-b { font-weight: 600; }
-span { opacity: .7; margin-left: .5rem; }
-"""
-
-_KINDS = ("video", "audio", "image", "data", "multi")
-
-
-@dataclass(frozen=True, slots=True)
-class _Colours:
-    text: str
-    muted: str
-    lines: str
-    gaps: str
-    marks: str
-    kinds: Sequence[str]
-
-
-_LIGHT = _Colours(
-    "#0f172a", "#64748b", "#e2e8f0", "#f59e0b", "#dc2626", ("#2563eb", "#0d9488", "#c026d3", "#7c3aed", "#475569")
-)
-_DARK = _Colours(
-    "#f1f5f9", "#94a3b8", "#334155", "#fbbf24", "#f87171", ("#60a5fa", "#2dd4bf", "#e879f9", "#a78bfa", "#94a3b8")
-)
+# On white and on black alike: what is drawn does not follow the page, but for axes and grids.
+_COLOURS = {"video": "#4080ee", "audio": "#1fa38f", "image": "#c85fc8", "data": "#8b6cf0", "multi": "#8593a8"}
+_COLUMNS = ("left", "right", "top", "bottom", "covered_top", "gaps", "kind", "text")
+_GAPS, _MARK, _LINE = "#e8a13c", "#e5484d", "#8888884d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +87,12 @@ class Timeline(pn.viewable.Viewer):
         filters: Filters,
         clock: Clock,
         media_url: str | None = None,
-        dark: bool = False,
         clock_ns: Callable[[], int] = time_ns,
     ) -> None:
         """`media_url` is the URL of the service as the browser sees it; `clock_ns` the present, ns since 1970 UTC."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._filters, self._clock = filters, clock
         self._analytics, self._clock_ns = analytics, clock_ns
-        self._colours = _DARK if dark else _LIGHT
         self._seen: _Seen | None = None
         self._window: TimeRange | None = None
         self._origin_ns, self._number, self._moves, self._pixels = 0, 0, 0, _PIXELS
@@ -134,6 +100,9 @@ class Timeline(pn.viewable.Viewer):
         self.player = Player(
             service, clock=clock, media_url=media_url or service.url, changed=partial(self._when_locked, self._mark)
         )
+        self._ticker = FixedTicker(ticks=[])
+        self._frame = BoxAnnotation(fill_color=None, line_color=_MARK, line_alpha=1, line_width=2, visible=False)
+        self._present = Span(dimension="height", line_color=_MARK, line_dash="dashed", location=None)
         self._build_figure()
         self._build_controls()
         filters.param.watch(lambda _: self._start(self._refit), [name for name in filters.param if name != "name"])
@@ -167,7 +136,7 @@ class Timeline(pn.viewable.Viewer):
     async def start(self) -> None:
         """Read the store, and follow it for as long as the session lasts."""
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-            pn.state.add_periodic_callback(self.follow, period=LIVE_MS)
+            pn.state.add_periodic_callback(self.follow, period=LIVE_MS)  # type: ignore[arg-type]  # it awaits them
         await self.refresh(fit=True)
 
     async def follow(self) -> None:
@@ -188,7 +157,7 @@ class Timeline(pn.viewable.Viewer):
         except TamsDataError as error:
             self._when_locked(partial(self._say, f"The service cannot tell: {error}"))
         else:
-            self._when_locked(lambda: self._show(seen, fit=fit) if number == self._number else None)
+            self._when_locked(partial(self._show, seen, number, fit=fit))
 
     # --- asking ---
 
@@ -222,7 +191,7 @@ class Timeline(pn.viewable.Viewer):
     def _start(self, work: Callable[[], Any]) -> None:
         pn.state.execute(work)
 
-    def _when_locked(self, change: Callable[[], object]) -> None:
+    def _when_locked(self, change: Callable[[], None]) -> None:
         """Change models of Bokeh when the session allows it; without one, at once."""
         document = self._figure.document
         if document is None or document.session_context is None:
@@ -248,12 +217,11 @@ class Timeline(pn.viewable.Viewer):
         self._moves += 1
         self._start(partial(self._settle, self._moves))
 
-    def _moved_by_hand(self, event: RangesUpdate) -> None:
-        if event.x0 is None or event.x1 is None:
+    def _moved_by_hand(self, event: Event) -> None:
+        if not isinstance(event, RangesUpdate) or event.x0 is None or event.x1 is None:
             return
         self._following = False
-        ends = (axis.instant(place, self._origin_ns) for place in (event.x0, event.x1))
-        self._window = axis.fitted(*ends)
+        self._window = axis.fitted(*(axis.instant(place, self._origin_ns) for place in (event.x0, event.x1)))
         self._draw_axis()
         self._moves += 1
         self._start(partial(self._settle, self._moves))
@@ -285,8 +253,10 @@ class Timeline(pn.viewable.Viewer):
 
     # --- opening ---
 
-    def _tapped(self, event: Tap) -> None:
-        if self._seen is None or event.x is None or event.y is None or self._window is None:
+    def _tapped(self, event: Event) -> None:
+        if self._seen is None or self._window is None:
+            return
+        if not isinstance(event, Tap) or event.x is None or event.y is None:
             return
         ns, number = axis.instant(event.x, self._origin_ns), int(event.y)
         within_ns = axis.resolution_ns(self._window, self._pixels) * _TAP_PX
@@ -305,7 +275,9 @@ class Timeline(pn.viewable.Viewer):
 
     # --- drawing ---
 
-    def _show(self, seen: _Seen | None, *, fit: bool) -> None:
+    def _show(self, seen: _Seen | None, number: int, *, fit: bool) -> None:
+        if number != self._number:
+            return
         if seen is None:
             self._seen = None
             self._say("Nothing is recorded yet. What is registered appears here by itself.")
@@ -318,7 +290,7 @@ class Timeline(pn.viewable.Viewer):
         self._offer_keys()
 
     def _say(self, text: str) -> None:
-        self._message.object, self._message.visible = f"<p role=status>{escape(text)}</p>", True
+        self._message.param.update(object=f'<div class="message" role="status">{escape(text)}</div>', visible=True)
         self._body.visible = self._seen is not None
 
     def _redraw(self) -> None:
@@ -338,7 +310,7 @@ class Timeline(pn.viewable.Viewer):
             self._source.data = self._seen.bars.columns(page, origin_ns, self._clock)
             self._hover.visible = bool(self._source.data["text"][:1] != [""])
             self._figure.y_range.update(start=max(len(page), 1), end=0)
-            self._figure.height = max(_LEAST_PX, len(page) * _ROW_PX + _AXIS_PX)
+            self._figure.frame_height = max(len(page), 1) * _ROW_PX
             self._draw_axis()
             self._mark()
 
@@ -349,22 +321,20 @@ class Timeline(pn.viewable.Viewer):
         wide = axis.clamped(window.start_ns - length_ns, window.end_ns + length_ns)
         found = axis.ticks(wide, self._clock, most=3 * max(2, self._pixels // _PIXELS_A_TICK))
         texts = {self._place(tick.ns): tick.text for tick in found}
-        self._figure.xaxis.ticker.ticks = list(texts)
+        self._ticker.ticks = list(texts)
         self._figure.xaxis.major_label_overrides = texts
         ends = axis.ends_text(window, self._clock)
-        self._caption.object = f"<p><b>{escape(ends)}</b> <span>{duration_text(length_ns)}</span></p>"
-        self._labels.data = self._label_columns(window)
+        shown = f"<b>{escape(ends)}</b><small>{duration_text(length_ns)}</small>"
+        self._caption.object = f'<div class="ends">{shown}{_key(self._seen.page)}</div>'
+        self._name_rows(self._seen.page, window)
 
-    def _label_columns(self, window: TimeRange) -> dict[str, Any]:
-        page = self._seen.page if self._seen else ()
-        narrow = self._pixels < _NARROW_PX
-        return {
-            "row": [number + 0.08 for number in range(len(page))],
-            "left": [4] * len(page),
-            "right": [self._pixels - 4] * len(page),
-            "name": [row.name for row in page],
-            "about": [_beyond(row, window, "" if narrow else row.about) for row in page],
-        }
+    def _name_rows(self, page: Sequence[Row], window: TimeRange) -> None:
+        """Put the names over the figure: as text of the page they follow its colours, and can be read out."""
+        named = "".join(_row_html(row, window) for row in page)
+        narrow = " narrow" if self._pixels < _NARROW_PX else ""
+        self._names.object = f'<ol class="rows{narrow}">{named}</ol>'
+        height = len(page) * _ROW_PX
+        self._names.param.update(height=height, margin=(-height, 0, 0, 0))
 
     def _mark(self) -> None:
         """Frame what is played, and draw a line where the present is."""
@@ -386,6 +356,14 @@ class Timeline(pn.viewable.Viewer):
         if flows != self._keys_flow.options:
             self._keys_flow.options = flows
         self._offer_bars()
+        self._say_page()
+
+    def _say_page(self) -> None:
+        count, first = len(self.rows), self._page * PAGE
+        shown = f"{count_text(first + 1)} to {count_text(min(first + PAGE, count))} of {count_text(count)} flows"
+        self._turned.object = f"<small>{shown}</small>"
+        self._pages.visible = count > PAGE
+        self._before.disabled, self._behind.disabled = first == 0, first + PAGE >= count
 
     def _offer_bars(self, _: object = None) -> None:
         number = self._keys_flow.value
@@ -400,101 +378,96 @@ class Timeline(pn.viewable.Viewer):
     # --- building ---
 
     def _build_figure(self) -> None:
-        colours = self._colours
-        self._source, self._labels = ColumnDataSource(), ColumnDataSource()
-        self._source.data = dict.fromkeys(("left", "right", "top", "bottom", "covered_top", "gaps", "kind", "text"), ())
-        self._labels.data = dict.fromkeys(("row", "left", "right", "name", "about"), ())
-        x_range = Range1d(start=0, end=1, min_interval=float(axis.SHORTEST_NS), max_interval=float(axis.LONGEST_NS))
-        plot = self._figure = figure(
-            x_range=x_range,
+        self._source = ColumnDataSource(dict.fromkeys(_COLUMNS, ()))
+        wheel = WheelZoomTool(dimensions="width")
+        self._figure: Any = figure(
+            x_range=Range1d(start=0, end=1, min_interval=float(axis.SHORTEST_NS), max_interval=float(axis.LONGEST_NS)),
             y_range=Range1d(start=1, end=0),
-            height=_LEAST_PX,
+            frame_height=_ROW_PX,
             sizing_mode="stretch_width",
             x_axis_location="above",
             toolbar_location=None,
             tools=[],
+            active_scroll=None,
             background_fill_alpha=0,
             border_fill_alpha=0,
-            outline_line_color=colours.lines,
-            min_border_left=0,
-            min_border_right=0,
+            outline_line_color=None,
+            min_border=0,
         )
-        fill = factor_cmap("kind", list(colours.kinds), list(_KINDS))
-        plot.quad("left", "right", "top", "bottom", source=self._source, color=colours.gaps, alpha="gaps", line_width=2)
-        drawn = plot.quad("left", "right", "covered_top", "bottom", source=self._source, color=fill, line_width=1)
+        edges: dict[str, Any] = {"left": "left", "right": "right", "bottom": "bottom", "source": self._source}
+        plot = self._figure
+        plot.quad(top="top", color=_GAPS, fill_alpha="gaps", line_alpha="gaps", **edges)
+        colour = factor_cmap("kind", list(_COLOURS.values()), list(_COLOURS))
+        drawn = plot.quad(top="covered_top", color=colour, **edges)
         self._hover = HoverTool(renderers=[drawn], tooltips="@text", point_policy="follow_mouse")
-        wheel = WheelZoomTool(dimensions="width")
         plot.add_tools(PanTool(dimensions="width"), wheel, self._hover)
         plot.toolbar.active_scroll = wheel
-        self._add_axes(plot)
-        self._add_marks(plot)
+        self._build_axes(plot)
         plot.on_event(RangesUpdate, self._moved_by_hand)
         plot.on_event(Tap, self._tapped)
         plot.on_change("inner_width", self._resized)
 
-    def _add_axes(self, plot: figure) -> None:
-        colours = self._colours
+    def _build_axes(self, plot: Any) -> None:
         plot.yaxis.visible = False
         plot.ygrid.ticker = FixedTicker(ticks=list(range(PAGE + 1)))
-        plot.xaxis.ticker = FixedTicker(ticks=[])
-        plot.xaxis.update(
-            major_label_text_color=colours.muted,
-            major_label_text_font_size="12px",
-            axis_line_color=None,
-            major_tick_line_color=colours.lines,
-            minor_tick_line_color=None,
-        )
-        for grid in (plot.xgrid, plot.ygrid):
-            grid.grid_line_color = colours.lines
-
-    def _add_marks(self, plot: figure) -> None:
-        colours = self._colours
-        self._frame = BoxAnnotation(
-            fill_alpha=0.12, fill_color=colours.marks, line_color=colours.marks, line_width=2, visible=False
-        )
-        self._present = Span(dimension="height", line_color=colours.marks, line_dash="dashed", location=None)
-        shared = {"source": self._labels, "y": "row", "x_units": "screen", "text_baseline": "top"}
-        name = LabelSet(x="left", text="name", text_color=colours.text, text_font_size="13px", **shared)
-        about = LabelSet(
-            x="right", text="about", text_color=colours.muted, text_font_size="12px", text_align="right", **shared
-        )
-        for mark in (self._frame, self._present, name, about):
+        plot.xaxis.ticker = self._ticker
+        plot.xaxis.update(axis_line_color=None, minor_tick_line_color=None, major_tick_line_color=_LINE)
+        plot.xaxis.update(major_label_text_font_size="12px", major_label_text_color="#6b7686")
+        plot.xgrid.grid_line_color = plot.ygrid.grid_line_color = _LINE
+        for mark in (self._frame, self._present):
             plot.add_layout(mark)
 
     def _build_controls(self) -> None:
-        def button(name: str, clicked: Callable[[object], object], description: str) -> pn.widgets.Button:
-            return pn.widgets.Button(name=name, on_click=clicked, description=description, margin=(0, 6, 6, 0))
-
         moves = [
-            button("◀", self._on_button(lambda w: axis.panned(w, -1, 2)), "Earlier"),
-            button("▶", self._on_button(lambda w: axis.panned(w, 1, 2)), "Later"),
-            button("−", self._on_button(lambda w: axis.zoomed(w, 2, 1)), "Zoom out"),
-            button("+", self._on_button(lambda w: axis.zoomed(w, 1, 2)), "Zoom in"),
+            button("◀", self._on_button(lambda window: axis.panned(window, -1, 2)), "Earlier"),
+            button("▶", self._on_button(lambda window: axis.panned(window, 1, 2)), "Later"),
+            button("−", self._on_button(lambda window: axis.zoomed(window, 2, 1)), "Zoom out"),
+            button("+", self._on_button(lambda window: axis.zoomed(window, 1, 2)), "Zoom in"),
             button("Latest", self._on_button(lambda _: self._fit(bars.latest)), "What was recorded last"),
-            button("All", self._on_button(lambda _: self._fit(bars.everything)), "Everything, from the first time on"),
+            button("All", self._on_button(lambda _: self._fit(bars.everything)), "Everything that is recorded"),
             button("Now", self._go_now, "Follow the present"),
         ]
-        self._caption = pn.pane.HTML("", stylesheets=[_STYLE], sizing_mode="stretch_width", margin=(0, 0, 4, 0))
-        self._message = pn.pane.HTML("<p>Reading the store …</p>", stylesheets=[_STYLE], sizing_mode="stretch_width")
-        self._keys_flow = pn.widgets.Select(name="Flow", options={}, width=220)
-        self._keys_bar = pn.widgets.Select(name="Stretch in view", options={}, width=300)
-        self._keys_open = pn.widgets.Button(name="Open", on_click=self._open_chosen, align="end", disabled=True)
+        self._before = button("▲", lambda _: self._turn(-1), "Flows before")
+        self._behind = button("▼", lambda _: self._turn(1), "More flows")
+        self._caption, self._names, self._turned = html(""), html(""), html("")
+        self._names.styles = {"pointer-events": "none"}
+        self._message = html('<div class="message" role="status">Reading the store …</div>')
+        self._keys_flow = select("Flow")
+        self._keys_bar = select("Stretch in view")
+        self._keys_open = button("Open", self._open_chosen, "List its segments and play it")
         self._keys_flow.param.watch(self._offer_bars, "value")
-        pane = pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", theme=None)
-        keys = pn.FlexBox(self._keys_flow, self._keys_bar, self._keys_open, align_items="flex-end")
+        pages = pn.FlexBox(self._before, self._behind, self._turned, align_items="center", visible=False)
+        self._pages = pages
         drawn = pn.Column(
-            pn.FlexBox(*moves), self._caption, pane, keys, sizing_mode="stretch_width", styles=_SHARE, min_width=300
+            pn.FlexBox(*moves, margin=0),
+            self._caption,
+            pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", margin=0),
+            self._names,
+            pages,
+            pn.FlexBox(self._keys_flow, self._keys_bar, self._keys_open, align_items="end", margin=(8, 0, 0, 0)),
+            sizing_mode="stretch_width",
+            styles={"flex": "3 1 480px", "min-width": "0"},
+            margin=0,
         )
-        self._body = pn.FlexBox(drawn, self.player, sizing_mode="stretch_width", visible=False)
-        self._view = pn.Column(self._message, self._body, sizing_mode="stretch_width")
+        self._body = pn.FlexBox(drawn, self.player, gap="1.25rem", sizing_mode="stretch_width", visible=False, margin=0)
+        self._view = pn.Column(self._message, self._body, sizing_mode="stretch_width", margin=0)
 
     def _fit(self, of: Callable[[Sequence[Row]], TimeRange | None]) -> TimeRange | None:
         found = of(self.rows)
         return None if found is None else axis.with_margin(found)
 
 
-def _beyond(row: Row, window: TimeRange, about: str) -> str:
-    """What is said of a row at the right, with an arrow to where its bars are when none is in view."""
-    if row.end_ns <= window.start_ns:
-        return f"◀ {about}"
-    return f"{about} ▶" if row.start_ns >= window.end_ns else about
+def _row_html(row: Row, window: TimeRange) -> str:
+    """What stands over a row, with an arrow to where its bars are when none is in view."""
+    before = "◀ " if row.end_ns <= window.start_ns else ""
+    after = " ▶" if row.start_ns >= window.end_ns else ""
+    name = f'<b title="{escape(row.name)}">{escape(row.name)}</b>'
+    return f'<li>{name}<span class="about">{before}<span>{escape(row.about)}</span>{after}</span></li>'
+
+
+def _key(page: Sequence[Row]) -> str:
+    """What the colours mean."""
+    found = {format_text(row.format) for row in page}
+    shown = {**{kind: colour for kind, colour in _COLOURS.items() if kind in found}, "gaps within": _GAPS}
+    items = "".join(f'<span><i style="background:{colour}"></i>{kind}</span>' for kind, colour in shown.items())
+    return f'<span class="key">{items}</span>'
