@@ -109,7 +109,10 @@ def ends_text(window: TimeRange, clock: Clock) -> str:
     >>> ends_text(TimeRange(1767261637_000_000_000, 1767261637_040_000_000), Clock())
     '2026-01-01 10:00:00 – 10:00:00.04 UTC'
     """
-    step_ns = next((step for step in _TOLD_NS if step * 20 <= window.end_ns - window.start_ns), 1)
+    length_ns = window.end_ns - window.start_ns
+    if length_ns >= 20 * _DAY * NS_PER_SECOND:
+        return " – ".join(f"{_civil(ns, clock):%Y-%m-%d}" for ns in (window.start_ns, window.end_ns))
+    step_ns = next((step for step in _TOLD_NS if step * 20 <= length_ns), 1)
     start, end = (clock.text(ns // step_ns * step_ns) for ns in (window.start_ns, window.end_ns))
     date, _, time = end.rpartition(" ")
     return f"{start} – {time if start.startswith(f'{date} ') else end} {clock.scale}"

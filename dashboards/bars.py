@@ -20,6 +20,9 @@ from tams_data.timerange import NS_PER_SECOND, TimeRange
 MOST_FLOWS = 10_000
 """How many flows are paged through at most; the filters choose among more."""
 
+MOST_BARS = 10_000
+"""How many bars are drawn at most, of one request."""
+
 LATEST_GAP_NS = 24 * 3600 * NS_PER_SECOND
 
 _TOP, _BOTTOM = 0.46, 0.9
@@ -30,6 +33,7 @@ _LOWEST, _HIGHEST_WITH_GAPS = 0.15, 0.8
 
 _MOST_TOLD = 3000
 _AT_ONCE = 8
+_COARSER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +134,21 @@ def read_bars(
     With `filters` they are all that these leave, and one request has them; else each flow is asked for by itself, so
     that what lies in others is not read.
     """
-    asked = {"timerange": window, "resolution_ns": resolution_ns}
     if filters is not None:
-        return analytics.run("timeline", **asked, **_parameters(filters))
-    there = [row for row in rows if row.start_ns < window.end_ns and row.end_ns > window.start_ns]
-    if not there:
-        return analytics.run("timeline", **asked, flow_id=rows[0].flow_id)
+        return _bounded(analytics, window, resolution_ns, **_parameters(filters))
+    there = [row for row in rows if row.start_ns < window.end_ns and row.end_ns > window.start_ns] or rows[:1]
     with ThreadPoolExecutor(_AT_ONCE, "tams-timeline") as pool:
-        return pa.concat_tables(pool.map(lambda row: analytics.run("timeline", **asked, flow_id=row.flow_id), there))
+        asked = [pool.submit(_bounded, analytics, window, resolution_ns, flow_id=row.flow_id) for row in there]
+        return pa.concat_tables(one.result() for one in asked)
+
+
+def _bounded(analytics: Runs, window: TimeRange, resolution_ns: int, **filters: Any) -> pa.Table:
+    """Ask in coarser steps until the answer has all there is: a row for every pixel of every flow is too much."""
+    while True:
+        found = analytics.run("timeline", timerange=window, resolution_ns=resolution_ns, limit=MOST_BARS, **filters)
+        if found.num_rows < MOST_BARS:
+            return found
+        resolution_ns *= _COARSER
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------------------

@@ -38,11 +38,9 @@ def html(text: str) -> pn.pane.HTML:
     return pn.pane.HTML(text, stylesheets=[STYLE], sizing_mode="stretch_width", margin=0)
 
 
-def button(name: str, clicked: Callable[[Any], object], description: str) -> pn.widgets.Button:
-    """A button with these looks; the description is told to who points at it."""
-    return pn.widgets.Button(
-        name=name, on_click=clicked, description=description, stylesheets=[STYLE], margin=(0, 6, 6, 0)
-    )
+def button(name: str, clicked: Callable[[Any], object]) -> pn.widgets.Button:
+    """A button with these looks."""
+    return pn.widgets.Button(name=name, on_click=clicked, stylesheets=[STYLE], margin=(0, 6, 6, 0))
 
 
 def select(name: str) -> pn.widgets.Select:
@@ -83,9 +81,9 @@ class Player(pn.viewable.Viewer):
 
     def _built(self) -> pn.Column:
         buttons = [
-            button("◀ Earlier", self._go_earlier, "Segments before"),
-            button("Later ▶", self._go_later, "Segments after"),
-            button("Close", lambda _: self.close(), "Close the player"),
+            button("◀ Segments before", self._go_earlier),
+            button("Segments after ▶", self._go_later),
+            button("Close", lambda _: self.close()),
         ]
         return pn.Column(
             self._title,

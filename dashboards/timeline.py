@@ -31,7 +31,7 @@ from dashboards.player import Player, button, html, select
 from tams_data.analytics import Runs
 from tams_data.client import TamsClient
 from tams_data.errors import TamsDataError
-from tams_data.timerange import TimeRange
+from tams_data.timerange import NS_PER_SECOND, TimeRange
 
 PAGE = 40
 """How many flows are shown at once."""
@@ -41,10 +41,11 @@ LIVE_MS = 3000
 
 _SETTLE_S = 0.12
 _ROW_PX = 38  # as in timeline.css
-_PIXELS_A_TICK = 105
+_PIXELS_A_TICK = 125
 _PIXELS = 1000  # until the browser says how wide the figure is
 _TAP_PX = 8
 _KEYS_MOST = 200
+_LONGEST_NOW_NS, _USUAL_NOW_NS = 24 * 3600 * NS_PER_SECOND, 600 * NS_PER_SECOND
 _NARROW_PX = 560
 
 # On white and on black alike: what is drawn does not follow the page, but for axes and grids.
@@ -185,6 +186,7 @@ class Timeline(pn.viewable.Viewer):
 
     def _present_window(self, window: TimeRange) -> TimeRange:
         length_ns = window.end_ns - window.start_ns
+        length_ns = length_ns if length_ns <= _LONGEST_NOW_NS else _USUAL_NOW_NS
         end_ns = tai_from_unix(self._clock_ns()) + length_ns // 20
         return axis.fitted(end_ns - length_ns, end_ns)
 
@@ -419,22 +421,22 @@ class Timeline(pn.viewable.Viewer):
 
     def _build_controls(self) -> None:
         moves = [
-            button("◀", self._on_button(lambda window: axis.panned(window, -1, 2)), "Earlier"),
-            button("▶", self._on_button(lambda window: axis.panned(window, 1, 2)), "Later"),
-            button("−", self._on_button(lambda window: axis.zoomed(window, 2, 1)), "Zoom out"),
-            button("+", self._on_button(lambda window: axis.zoomed(window, 1, 2)), "Zoom in"),
-            button("Latest", self._on_button(lambda _: self._fit(bars.latest)), "What was recorded last"),
-            button("All", self._on_button(lambda _: self._fit(bars.everything)), "Everything that is recorded"),
-            button("Now", self._go_now, "Follow the present"),
+            button("◀ Earlier", self._on_button(lambda window: axis.panned(window, -1, 2))),
+            button("Later ▶", self._on_button(lambda window: axis.panned(window, 1, 2))),
+            button("− Zoom out", self._on_button(lambda window: axis.zoomed(window, 2, 1))),
+            button("+ Zoom in", self._on_button(lambda window: axis.zoomed(window, 1, 2))),
+            button("Latest", self._on_button(lambda _: self._fit(bars.latest))),
+            button("All", self._on_button(lambda _: self._fit(bars.everything))),
+            button("Now", self._go_now),
         ]
-        self._before = button("▲", lambda _: self._turn(-1), "Flows before")
-        self._behind = button("▼", lambda _: self._turn(1), "More flows")
+        self._before = button("▲ Flows before", lambda _: self._turn(-1))
+        self._behind = button("▼ More flows", lambda _: self._turn(1))
         self._caption, self._names, self._turned = html(""), html(""), html("")
         self._names.styles = {"pointer-events": "none"}
         self._message = html('<div class="message" role="status">Reading the store …</div>')
         self._keys_flow = select("Flow")
         self._keys_bar = select("Stretch in view")
-        self._keys_open = button("Open", self._open_chosen, "List its segments and play it")
+        self._keys_open = button("Open", self._open_chosen)
         self._keys_flow.param.watch(self._offer_bars, "value")
         pages = pn.FlexBox(self._before, self._behind, self._turned, align_items="center", visible=False)
         self._pages = pages
@@ -468,6 +470,6 @@ def _row_html(row: Row, window: TimeRange) -> str:
 def _key(page: Sequence[Row]) -> str:
     """What the colours mean."""
     found = {format_text(row.format) for row in page}
-    shown = {**{kind: colour for kind, colour in _COLOURS.items() if kind in found}, "gaps within": _GAPS}
+    shown = {**{kind: colour for kind, colour in _COLOURS.items() if kind in found}, "with gaps": _GAPS}
     items = "".join(f'<span><i style="background:{colour}"></i>{kind}</span>' for kind, colour in shown.items())
     return f'<span class="key">{items}</span>'
