@@ -28,7 +28,7 @@ bp = blueprint("analytics", "What is in the store, what it adds up to, and what 
 ARROW, CSV, JSON = "application/vnd.apache.arrow.stream", "text/csv", "application/json"
 
 _FILTERS: dict[str, Any] = {
-    "flow_id": (str | None, Field(None, description="Only this flow")),
+    "flow_id": (str | None, Field(None, pattern=VALUES_PATTERN, description="Only these flows, a comma list")),
     "source_id": (str | None, Field(None, description="Only flows of this source")),
     "format": (Format | None, Field(None, description="Only flows of this format")),
     "codec": (str | None, Field(None, description="Only flows of this codec")),
@@ -77,6 +77,8 @@ class AnalysisQuery(Query):
         for name in ("timerange", "created"):
             if name in given:
                 given[name] = TimeRange.parse(given[name], field=name)
+        if "flow_id" in given:
+            given["flow_id"] = values_of("flow_id", given["flow_id"])
         tags, exists = self.named("tag"), self.named("tag_exists")
         given["tags"] = {name: values_of(f"tag.{name}", text) for name, text in tags.items()}
         given["tag_exists"] = {name: truth(f"tag_exists.{name}", text) for name, text in exists.items()}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from tams_data.engines.base import Reader
+from tams_data.engines.binding import LIST_SIZES
 from tams_data.errors import AnalysisNotFound, InvalidInput
 from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.analysis import Analysis
@@ -40,9 +41,10 @@ class Analytics:
     def run(self, name: str, /, **parameters: Any) -> pa.Table:
         """The rows of an analysis, with its `schema`.
 
-        Parameters are its own, and of these filters those it takes: `flow_id`, `source_id`, `format`, `codec`,
-        `storage_id`; `tags`, lists of values by name of which a flow has one, and `tag_exists`, truths by name;
-        `timerange`, a `TimeRange` of media time, and `created`, one of clock time (ns UTC). None is no filter.
+        Parameters are its own, and of these filters those it takes: `flow_id`, one or a list of up to 512;
+        `source_id`, `format`, `codec`, `storage_id`; `tags`, lists of values by name of which a flow has one, and
+        `tag_exists`, truths by name; `timerange`, a `TimeRange` of media time, and `created`, one of clock time (ns
+        UTC). None is no filter.
 
         :raise AnalysisNotFound: there is none of this name.
         :raise InvalidInput: it has no such parameter, or a value is none that it can have.
@@ -75,13 +77,24 @@ def _separated(parameters: Mapping[str, Any]) -> tuple[dict[str, Any] | None, di
     """Filters as queries take them, None where nothing can pass them, and the parameters that are no filters."""
     given = {name: value for name, value in parameters.items() if value is not None}
     filters: dict[str, Any] = {name: given.pop(name) for name in _EQUALS if name in given}
+    if "flow_id" in filters:
+        filters["flow_id"] = _one_or_list(filters["flow_id"])
     filters |= _tag_terms(given.pop("tags", {}), given.pop("tag_exists", {}))
     windows = {"start_ns": given.pop("timerange", None), "created_from_ns": given.pop("created", None)}
-    if any(window is not None and window.is_never for window in windows.values()):
+    if filters.get("flow_id") == [] or any(window is not None and window.is_never for window in windows.values()):
         return None, given
     filters |= _window(windows["start_ns"], "start_ns", "end_ns")
     filters |= _window(windows["created_from_ns"], "created_from_ns", "created_until_ns")
     return filters, given
+
+
+def _one_or_list(flow_id: str | Sequence[str]) -> str | list[str]:
+    wanted = [flow_id] if isinstance(flow_id, str) else list(flow_id)
+    if len(wanted) > LIST_SIZES[-1]:
+        # the engine would run the query for each batch of the list, and every batch would have its own sums
+        message = f"flow_id lists {len(wanted)} flows; at most {LIST_SIZES[-1]} are taken"
+        raise InvalidInput(message, field="flow_id", value=len(wanted))
+    return wanted[0] if len(wanted) == 1 else wanted
 
 
 def _window(window: TimeRange | None, start: str, end: str) -> dict[str, int]:

@@ -43,5 +43,7 @@ def _texts(parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((f"tag.{tag}", ",".join(values)) for tag, values in value.items())
         elif name == "tag_exists":
             yield from ((f"tag_exists.{tag}", str(there).lower()) for tag, there in value.items())
+        elif name == "flow_id" and not isinstance(value, str):
+            yield name, ",".join(value)
         else:
             yield name, str(value)

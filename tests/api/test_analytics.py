@@ -68,6 +68,7 @@ def test_json_has_the_summary_beside_the_rows(client):
         (f"created=[_{paper.ON_AIR_UTC // paper.SECOND + 11}:0]&source_id=A", ["camera-a"]),
         ("timerange=()", []),
         ("timerange=_&flow_id=edit", ["edit"]),
+        ("flow_id=edit,stills,none", ["edit", "stills"]),
         ("limit=1", ["edit"]),
     ],
 )
@@ -82,6 +83,8 @@ def test_filters_stand_in_the_query(client, query, flows):
         ("created=yesterday", "created"),
         ("format=film", "format"),
         ("tag.site=a,,b", "tag.site"),
+        ("flow_id=a,,b", "flow_id"),
+        ("flow_id=" + "a," * 512 + "a", "flow_id"),
         ("tag_exists.site=maybe", "tag_exists.site"),
         ("limit=0", "limit"),
         ("limit=many", "limit"),
@@ -102,4 +105,5 @@ def test_the_client_has_the_rows_of_the_service(service_url):
     with_client = RemoteAnalytics(service_url)
     rows = with_client.run("flow-usage", tags={"site": ["london"]}, tag_exists={"x": False})
     assert rows.schema.equals(ANALYSES["flow-usage"].schema, check_metadata=True)
+    assert with_client.run("timeline", flow_id=["none", "neither"], resolution_ns=1).num_rows == 0
     with_client.close()

@@ -20,6 +20,7 @@ from tams_data.timerange import (
     NS_PER_SECOND,
     TimeRange,
     clip,
+    coarse_islands,
     covered_by,
     covered_ns,
     format_column,
@@ -206,6 +207,17 @@ def runs_of(numbers):
     return list(zip(starts, ends, strict=True))
 
 
+def wide_runs(runs, resolution_ns):
+    """The runs, in order, with those made one that less than the resolution lies between."""
+    merged = []
+    for start, end in runs:
+        if merged and start - merged[-1][1] < resolution_ns:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
 class TestWindows:
     @given(st.lists(time_ranges().filter(lambda r: not r.is_never), max_size=6), finite_time_ranges())
     @settings(max_examples=40, deadline=None)
@@ -287,6 +299,34 @@ class TestCoverage:
         ]
         assert rows_of(con, gaps(t, by=())) == [(end, start, start - end) for (_, end), (start, _) in pairwise(found)]
         assert rows_of(con, covered_ns(t, by=())) == [(len(covered_set(ranges)),)]
+
+    @given(SMALL_ROWS, st.sampled_from([1, 2, 3, 5, 8, 100, MAX_NS]))
+    @settings(max_examples=100, deadline=None)
+    def test_coarse_islands_lie_between_holes_of_the_resolution(self, con, rows, resolution_ns):
+        expected = []
+        for flow, ranges in ranges_by_flow(rows).items():
+            for start, end in wide_runs(runs_of(covered_set(ranges)), resolution_ns):
+                lengths = [e - s for s, e in ranges if start <= s < end]
+                expected.append((flow, start, end, len(lengths), sum(lengths)))
+        assert rows_of(con, coarse_islands(table(rows), resolution_ns)) == sorted(expected)
+
+    @given(st.sets(timestamps(MIN_NS + 1, MAX_NS - 2), min_size=1, max_size=8), timestamps(1, MAX_NS))
+    @settings(max_examples=100, deadline=None)
+    def test_coarse_islands_of_instants_anywhere_are_those_of_python(self, con, instants, resolution_ns):
+        runs = wide_runs([(ns, ns + 1) for ns in sorted(instants)], resolution_ns)
+        counts = [sum(start <= ns < end for ns in instants) for start, end in runs]
+        expected = [("f", *run, count, count) for run, count in zip(runs, counts, strict=True)]
+        found = coarse_islands(table(("f", ns, ns + 1) for ns in instants), resolution_ns)
+        assert rows_of(con, found) == expected
+
+    @pytest.mark.parametrize("resolution_ns", [1, 2, 3, 2**62, MAX_NS])
+    def test_coarse_islands_may_be_open_and_are_then_not_counted(self, con, resolution_ns):
+        t = table([("f", MIN_NS, MIN_NS + 4), ("f", MIN_NS + 4, MAX_NS), ("g", MIN_NS, MAX_NS), ("h", 5, MAX_NS)])
+        assert rows_of(con, coarse_islands(t, resolution_ns)) == [
+            ("f", MIN_NS, MAX_NS, 2, None),
+            ("g", MIN_NS, MAX_NS, 1, None),
+            ("h", 5, MAX_NS, 1, None),
+        ]
 
     def test_many_rows_of_one_start_belong_to_one_island(self, con):
         """The engine may order them one way to mark the island and another way to number it."""

@@ -1,6 +1,6 @@
 """The filters that analyses have in common, as conditions on the tables.
 
-flow_id, source_id, format, codec    of the flow
+flow_id, source_id, format, codec    of the flow; the id may be one of a list
 any_tags, no_tags                    terms of the flow's tags, see `queries.tags`
 storage_id                           the storage backend that has the object
 start_ns, end_ns                     media time: segments are cut to it
@@ -26,7 +26,7 @@ def flows(tables: Tables, **filters: Any) -> ir.Table:
     """The flows that the filters of `OF_FLOW` leave."""
     found = tags.matching(tables.flows, any_of=filters.get("any_tags", ()), none_of=filters.get("no_tags", ()))
     columns = {"flow_id": "id", "source_id": "source_id", "format": "format", "codec": "codec"}
-    wanted = [found[column] == filters[name] for name, column in columns.items() if name in filters]
+    wanted = [_is(found[column], filters[name]) for name, column in columns.items() if name in filters]
     return found.filter(*wanted) if wanted else found
 
 
@@ -35,7 +35,7 @@ def segments(tables: Tables, **filters: Any) -> ir.Table:
     found = tables.segments
     if "flow_id" in filters:
         # beside the join below: this is what zone maps and pushdown see
-        found = found.filter(found.flow_id == filters["flow_id"])
+        found = found.filter(_is(found.flow_id, filters["flow_id"]))
     if "start_ns" in filters:
         found = timerange.clip(found, filters["start_ns"], filters["end_ns"])
     found = registered(found, **filters)
@@ -59,3 +59,8 @@ def registered(t: ir.Table, **filters: Any) -> ir.Table:
     if "created_from_ns" not in filters:
         return t
     return t.filter(t.created_ns >= filters["created_from_ns"], t.created_ns < filters["created_until_ns"])
+
+
+def _is(column: ir.Column, wanted: Any) -> ir.BooleanValue:
+    """Whether the column holds what is wanted, or one of a list of values."""
+    return column.isin(wanted) if isinstance(wanted, (list, tuple)) else column == wanted
