@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 import param
 
 from dashboards.formatting import UNKNOWN
-from tams_data.timerange import NS_PER_SECOND, format_utc, tai_from_utc
+from tams_data.errors import InvalidTimestamp
+from tams_data.timerange import NS_PER_SECOND, format_utc, parse_timestamp, tai_from_utc
 
 UTC, TAI = "UTC", "TAI"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECOND = timedelta(seconds=1)
+_CIVIL = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?Z?")
+_SINCE_ZERO = re.compile(r"(−|-)?(\d+):(\d\d):(\d\d)(?:\.(\d{1,9}))?")
 _FIRST_CIVIL_NS = tai_from_utc(datetime(1972, 1, 1, tzinfo=timezone.utc))
 
 
@@ -48,6 +53,35 @@ class Clock(param.Parameterized):
         if unix_ns is None:
             return UNKNOWN
         return self.text(tai_from_unix(unix_ns // NS_PER_SECOND * NS_PER_SECOND), zone=zone)
+
+    def parse(self, text: str) -> int:
+        """The TAI timestamp, ns, of a time as `text` writes it, of a date alone, or of a TAMS timestamp.
+
+        :raise InvalidTimestamp: it is none of these, or there is no such time.
+
+        >>> Clock().parse("2026-01-01 10:00:13.04"), Clock().parse("00:01:30"), Clock().parse("90:0")
+        (1767261650040000000, 90000000000, 90000000000)
+        """
+        if (civil := _CIVIL.fullmatch(text.strip())) is not None:
+            return self._civil_ns(text, *civil.groups())
+        if (elapsed := _SINCE_ZERO.fullmatch(text.strip())) is not None:
+            sign, hours, minutes, seconds, fraction = elapsed.groups()
+            ns = (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * NS_PER_SECOND + _fraction_ns(fraction)
+            return -ns if sign else ns
+        return parse_timestamp(text.strip())
+
+    def _civil_ns(self, text: str, date: str, time: str | None, second: str | None, fraction: str | None) -> int:
+        leap = second == "60"
+        try:
+            when = datetime.fromisoformat(f"{date}T{time or '00:00'}:{'59' if leap else second or '00'}+00:00")
+        except ValueError as error:
+            raise InvalidTimestamp(f"{text!r} is no time: {error}", value=text) from error
+        seconds_ns = tai_from_utc(when) if self.scale == UTC else (when - _EPOCH) // _SECOND * NS_PER_SECOND
+        return seconds_ns + leap * NS_PER_SECOND + _fraction_ns(fraction)
+
+
+def _fraction_ns(digits: str | None) -> int:
+    return int((digits or "").ljust(9, "0"))
 
 
 def tai_from_unix(unix_ns: int) -> int:

@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     )
     database_memory: str = Field("512MB", description="Most memory the embedded database may use")
     demo: bool = Field(True, description="Whether `tams run` puts the demo into an empty store")
+    dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
+    dashboard_port: int = Field(5006, ge=1, le=65535, description="Port the dashboard listens on")
+    dashboard_origins: str | None = Field(
+        None,
+        description="Hosts with ports under which browsers may open the dashboard, a comma list, or `*`;"
+        " default: this machine's own",
+    )
+    dashboard: bool = Field(True, description="Whether `tams run` starts the dashboard, too")
     service_name: str = Field("TAMS", description="Name of the service, at `/service`")
     service_description: str = Field(
         "A time-addressable media store", description="Description of the service, at `/service`"
@@ -87,9 +95,18 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """Where the service is on this machine."""
-        if self.host in ("0.0.0.0", "127.0.0.1", "::"):  # noqa: S104
-            return f"http://localhost:{self.port}"
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        return _url(self.host, self.port)
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where the dashboard is on this machine."""
+        return _url(self.dashboard_host, self.dashboard_port)
+
+
+def _url(host: str, port: int) -> str:
+    if host in ("0.0.0.0", "127.0.0.1", "::"):  # noqa: S104
+        return f"http://localhost:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class VastSettings(BaseSettings):

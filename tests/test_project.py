@@ -46,6 +46,7 @@ ABOVE = {
         "dashboards",
     },
     "api": {"panel", "jupyter", "jupyterlab", "IPython", "dashboards"},
+    "dashboards": {"flask", "flask_openapi3", "granian", "api"},
 }
 
 

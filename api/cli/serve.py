@@ -1,4 +1,4 @@
-"""`tams run` and `tams serve`: the service as a process."""
+"""`tams run`, `tams serve` and `tams dashboard`: the service and the dashboard as processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,8 @@ _OPTIONS = (
     click.option("--port", type=int, help="Port to listen on (TAMS_PORT)"),
     click.option("--data-dir", help="Folder of the database and the media (TAMS_DATA_DIR)"),
 )
+
+_DASHBOARD = (sys.executable, "-m", "dashboards")
 
 
 def _service_options(command: Any) -> Any:
@@ -47,13 +50,29 @@ def serve(**given: Any) -> None:
 @click.command()
 @_service_options
 def run(**given: Any) -> None:
-    """Serve the API; on an empty store, put the demo into it."""
+    """Serve the API, and the dashboard beside it; on an empty store, put the demo into it."""
     settings = _settings(given)
-    # A process of its own: making pictures keeps a processor busy, and the service is to answer meanwhile.
-    command = [sys.executable, "-c", "from api.cli import main; main()", "welcome"]
-    with subprocess.Popen(command) as welcoming:  # noqa: S603  # a command of our own, with nothing given in it
+    # Processes of their own: making pictures keeps a processor busy, and the service is to answer meanwhile.
+    commands = [[sys.executable, "-c", "from api.cli import main; main()", "welcome"]]
+    if settings.dashboard:
+        commands.append([*_DASHBOARD, "--with-parent"])
+    with ExitStack() as beside:
+        for command in commands:
+            process = beside.enter_context(subprocess.Popen(command))  # noqa: S603  # our own, with nothing given in it
+            beside.callback(process.terminate)
         _server().serve(settings)
-        welcoming.terminate()
+
+
+@click.command()
+@click.option("--api", envvar="TAMS_URL", help="The service it is of; default: the one that `tams run` starts")
+@click.option("--host", help="Address to listen on (TAMS_DASHBOARD_HOST)")
+@click.option("--port", type=int, help="Port to listen on (TAMS_DASHBOARD_PORT)")
+def dashboard(api: str | None, host: str | None, port: int | None) -> None:
+    """Serve the dashboard alone, of a service that runs already."""
+    settings = _settings({"dashboard_host": host, "dashboard_port": port})
+    click.echo(f"The dashboard of {api or settings.url} is at {settings.dashboard_url}; stop it with Ctrl-C.")
+    # Not imported: the API knows nothing of the dashboard.
+    os.execv(sys.executable, [*_DASHBOARD, *(["--api", api] if api else [])])  # noqa: S606
 
 
 def _server() -> ModuleType:
@@ -72,6 +91,8 @@ def welcome() -> None:
     click.echo(f"\nTAMS is up at {settings.url} (data in {settings.data_dir}); stop it with Ctrl-C.")
     if settings.demo:
         _ensure_demo(client)
+    if settings.dashboard:
+        click.echo(f"\n  dashboard   {settings.dashboard_url}", nl=False)
     click.echo(f"\n  open        {settings.url}/docs\n  try         {_first_request(client, settings.url)}\n")
 
 
@@ -106,4 +127,4 @@ def _answers(url: str) -> bool:
     return True
 
 
-COMMANDS = (run, serve, welcome)
+COMMANDS = (run, serve, dashboard, welcome)

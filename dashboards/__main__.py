@@ -1,0 +1,28 @@
+"""`python -m dashboards`, which `tams run` and `tams dashboard` start."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from dashboards.server import serve
+from tams_data.errors import TamsDataError
+from tams_data.settings import Settings
+
+
+@click.command()
+@click.option("--api", help="The service it is of; default: the one of the settings")
+@click.option("--with-parent", is_flag=True, help="End when the process that started this one does")
+def main(api: str | None, with_parent: bool) -> None:
+    """Serve the dashboard. Settings are `TAMS_DASHBOARD_HOST` and the like, and `TAMS_TOKEN`."""
+    try:
+        serve(Settings.load(), api, token=os.environ.get("TAMS_TOKEN"), with_parent=with_parent)
+    except (TamsDataError, OSError) as error:
+        click.echo(f"tams: the dashboard cannot start: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The application: a session of a page, with its filters in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+import panel as pn
+from panel.io.location import Location
+
+from dashboards import flow_usage, overview, storage_usage, time_ranges
+from dashboards.answers import Answers
+from dashboards.board import Board, Schedule
+from dashboards.clock import Clock
+from dashboards.filter_bar import FilterBar
+from dashboards.filters import Filters
+from dashboards.page import Page
+from tams_data import __version__
+from tams_data.analytics import Runs
+from tams_data.errors import InvalidTimeRange
+
+ASSETS = Path(__file__).parent / "assets"
+PAGES = (overview.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
+
+_TEMPLATE = (ASSETS / "page.html").read_text()
+_LOOKS_EVERY_MS = 500
+
+
+@dataclass(frozen=True)
+class Service:
+    """The service that the dashboard is of: its URL, its analyses, and labels of its sources by their id."""
+
+    url: str
+    runner: Runs
+    answers: Answers
+    sources: Callable[[], Mapping[str, str]]
+
+
+class _Template(pn.Template):
+    """Panel writes out what a template holds at every view that is added, which takes longer than making them."""
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+
+class Session:
+    """A page as one person sees it. `template` is what is shown."""
+
+    def __init__(self, page: Page, service: Service, location: Location) -> None:
+        self.filters, self.clock = Filters(), Clock()
+        self._location = location
+        problem = self._read_url()
+        self.bar = FilterBar(self.filters, self.clock, problem=problem)
+        schedule = _schedule()
+        self.board = Board(
+            page.shown, service.answers, self.filters, self.clock, service=service.url, schedule=schedule
+        )
+        self.template = self._built(page, service)
+        self.filters.param.watch(self._write_url, ["source_id", "format", "tags", "start_ns", "end_ns"])
+        self.clock.param.watch(self._write_url, ["scale"])
+        self.board.ask()
+        service.answers.submit(service.sources).add_done_callback(
+            lambda done: schedule(partial(setattr, self.bar, "sources", dict(done.result())))
+        )
+
+    def _read_url(self) -> str:
+        """Take filters and clock from the URL; what is wrong with it."""
+        given = dict(parse_qsl(self._location.search.removeprefix("?")))
+        if given.get("scale") in self.clock.param.scale.objects:
+            self.clock.scale = given["scale"]
+        try:
+            self.filters.read(given)
+        except InvalidTimeRange as error:
+            return str(error)
+        return ""
+
+    def _write_url(self, *_: object) -> None:
+        given = self.filters.parameters()
+        if self.clock.scale != self.clock.param.scale.default:
+            given["scale"] = self.clock.scale
+        self._location.search = f"?{urlencode(given)}" if given else ""
+
+    def _built(self, page: Page, service: Service) -> pn.Template:
+        template = _Template(_TEMPLATE, location=True)
+        for name, frame in self.board.frames.items():
+            template.add_panel(name, frame.view)
+        template.add_panel("filters", self.bar)
+        template.add_panel("status", self.board.status)
+        template.add_panel("alert", self.board.alert)
+        if page.top is not None:
+            template.add_panel("top", page.top(service.runner, self.filters, self.clock))
+        variables = {"page": page, "pages": PAGES, "pictures": page.shown, "service": "TAMS", "assets": "assets"}
+        for name, value in {**variables, "version": __version__}.items():
+            template.add_variable(name, value)
+        return template
+
+
+def _schedule() -> Schedule:
+    """What changes the page of the session that is being made: its document may be changed in its own time only."""
+    document = pn.state.curdoc
+
+    def schedule(change: Callable[[], None]) -> None:
+        if document is None:
+            change()
+        else:
+            document.add_next_tick_callback(change)
+
+    return schedule
+
+
+def application(page: Page, service: Service) -> Callable[[], pn.Template]:
+    """What makes a session of a page when a browser asks for it."""
+
+    def session() -> pn.Template:
+        made = Session(page, service, pn.state.location or Location())
+        pn.state.add_periodic_callback(made.board.ask_again, period=_LOOKS_EVERY_MS)
+        return made.template
+
+    return session

@@ -1,0 +1,33 @@
+"""What a page is: its place in the URL, its words, and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from panel.viewable import Viewable
+
+from dashboards.clock import Clock
+from dashboards.filters import Filters
+from dashboards.picture import Picture
+from tams_data.analytics import Runs
+from tams_data.queries.analytics import ANALYSES
+
+Top = Callable[[Runs, Filters, Clock], Viewable]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the dashboard. `path` is its place below the dashboard's URL; `top` makes a view above the pictures."""
+
+    path: str
+    title: str
+    about: str
+    pictures: Sequence[Picture]
+    top: Top | None = None
+    top_title: str = ""
+
+    @property
+    def shown(self) -> Sequence[Picture]:
+        """The pictures of the analyses that there are."""
+        return [one for one in self.pictures if one.analysis in ANALYSES]

@@ -1,0 +1,67 @@
+"""The dashboard as a process: one event loop, and threads that wait for the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+
+import panel as pn
+
+from dashboards.answers import Answers
+from dashboards.app import ASSETS, PAGES, Service, application
+from tams_data.client import TamsClient
+from tams_data.client.analytics import RemoteAnalytics
+from tams_data.errors import RequestFailed
+from tams_data.settings import Settings
+
+_MOST_SOURCES = 1000
+
+
+def serve(settings: Settings, api: str | None = None, *, token: str | None = None, with_parent: bool = False) -> None:
+    """Serve the dashboard of the service at `api`, or of that of the settings, until the process is told to stop.
+
+    With `with_parent` it stops, too, when the process that started it is gone.
+    """
+    if with_parent:
+        _end_with_parent()
+    url = api or settings.url
+    runner = RemoteAnalytics(url, token)
+    client = TamsClient(url, token)
+    service = Service(url, runner, Answers(runner), lambda: labels_of_sources(client))
+    pn.serve(
+        {f"/{page.path}": application(page, service) for page in PAGES},
+        address=settings.dashboard_host,
+        port=settings.dashboard_port,
+        websocket_origin=settings.dashboard_origins.split(",") if settings.dashboard_origins else None,
+        static_dirs={"assets": str(ASSETS)},
+        use_index=False,
+        show=False,
+        verbose=False,
+    )
+
+
+def labels_of_sources(client: TamsClient) -> Mapping[str, str]:
+    """Labels of the sources to choose from by their id, each label once; none while the service does not answer."""
+    try:
+        found = {str(one["id"]): str(one.get("label") or one["id"]) for one in islice(client.sources(), _MOST_SOURCES)}
+    except RequestFailed:
+        return {}
+    twice = {label for label, count in Counter(found.values()).items() if count > 1}
+    return {one: f"{label} ({one})" if label in twice else label for one, label in found.items()}
+
+
+def _end_with_parent() -> None:
+    """End when the process that started this one is gone."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="tams-parent-watch", daemon=True).start()
