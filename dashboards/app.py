@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
@@ -11,32 +10,20 @@ from urllib.parse import parse_qsl, urlencode
 import panel as pn
 from panel.io.location import Location
 
-from dashboards import flow_usage, overview, storage_usage, time_ranges
-from dashboards.answers import Answers
+from dashboards import flow_usage, overview, storage_usage, time_ranges, timeline_page
 from dashboards.board import Board, Schedule
 from dashboards.clock import Clock
 from dashboards.filter_bar import FilterBar
 from dashboards.filters import Filters
-from dashboards.page import Page
+from dashboards.page import Page, Service
 from tams_data import __version__
-from tams_data.analytics import Runs
 from tams_data.errors import InvalidTimeRange
 
 ASSETS = Path(__file__).parent / "assets"
-PAGES = (overview.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
+PAGES = (overview.PAGE, timeline_page.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
 
 _TEMPLATE = (ASSETS / "page.html").read_text()
 _LOOKS_EVERY_MS = 500
-
-
-@dataclass(frozen=True)
-class Service:
-    """The service that the dashboard is of: its URL, its analyses, and labels of its sources by their id."""
-
-    url: str
-    runner: Runs
-    answers: Answers
-    sources: Callable[[], Mapping[str, str]]
 
 
 class _Template(pn.Template):
@@ -91,7 +78,7 @@ class Session:
         template.add_panel("status", self.board.status)
         template.add_panel("alert", self.board.alert)
         if page.top is not None:
-            template.add_panel("top", page.top(service.runner, self.filters, self.clock))
+            template.add_panel("top", page.top(service, self.filters, self.clock))
         variables = {"page": page, "pages": PAGES, "pictures": page.shown, "service": "TAMS", "assets": "assets"}
         for name, value in {**variables, "version": __version__}.items():
             template.add_variable(name, value)

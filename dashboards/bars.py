@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ MOST_FLOWS = 10_000
 """How many flows are paged through at most; the filters choose among more."""
 
 MOST_BARS = 10_000
-"""How many bars are drawn at most, of one request."""
+"""Fewer bars than this are drawn."""
 
 LATEST_GAP_NS = 24 * 3600 * NS_PER_SECOND
 
@@ -32,7 +31,6 @@ _LOWEST, _HIGHEST_WITH_GAPS = 0.15, 0.8
 """How high a bar with gaps in it is against one without: a gap shows however short it is."""
 
 _MOST_TOLD = 3000
-_AT_ONCE = 8
 _COARSER = 4
 
 
@@ -81,18 +79,14 @@ def read_rows(analytics: Runs, filters: Filters) -> list[Row]:
 
     Their extent is all of it: the filter by media time leaves flows out, and clips none.
     """
-    found = analytics.run("flows", limit=MOST_FLOWS, **_parameters(filters))
+    tags = {name: values.split(",") for name, values in filters.tags.items()}
+    found = analytics.run("flows", limit=MOST_FLOWS, source_id=filters.source_id, format=filters.format, tags=tags)
     rows = [_row(one) for one in found.to_pylist() if one["start_ns"] is not None]
     rows = [row for row in rows if TimeRange(row.start_ns, row.end_ns).overlaps(filters.window)]
     sources: dict[str, tuple[bool, str]] = {}
     for row in sorted(rows, key=_order):
         sources.setdefault(row.source_id, _order(row)[:2])
     return sorted(rows, key=lambda row: (sources[row.source_id], row.source_id, _order(row)))
-
-
-def _parameters(filters: Filters) -> dict[str, Any]:
-    tags = {name: values.split(",") for name, values in filters.tags.items()}
-    return {"source_id": filters.source_id, "format": filters.format, "tags": tags}
 
 
 def _row(one: Mapping[str, Any]) -> Row:
@@ -126,26 +120,19 @@ def everything(rows: Sequence[Row]) -> TimeRange | None:
     return TimeRange(min(row.start_ns for row in rows), max(row.end_ns for row in rows))
 
 
-def read_bars(
-    analytics: Runs, rows: Sequence[Row], window: TimeRange, *, resolution_ns: int, filters: Filters | None
-) -> pa.Table:
+def read_bars(analytics: Runs, rows: Sequence[Row], window: TimeRange, resolution_ns: int) -> pa.Table:
     """Return the analysis `timeline` of some flows in a window.
 
-    With `filters` they are all that these leave, and one request has them; else each flow is asked for by itself, so
-    that what lies in others is not read.
+    It is asked in coarser steps until the answer has all there is: a bar for every pixel of every flow is too much.
     """
-    if filters is not None:
-        return _bounded(analytics, window, resolution_ns, **_parameters(filters))
-    there = [row for row in rows if row.start_ns < window.end_ns and row.end_ns > window.start_ns] or rows[:1]
-    with ThreadPoolExecutor(_AT_ONCE, "tams-timeline") as pool:
-        asked = [pool.submit(_bounded, analytics, window, resolution_ns, flow_id=row.flow_id) for row in there]
-        return pa.concat_tables(one.result() for one in asked)
-
-
-def _bounded(analytics: Runs, window: TimeRange, resolution_ns: int, **filters: Any) -> pa.Table:
-    """Ask in coarser steps until the answer has all there is: a row for every pixel of every flow is too much."""
     while True:
-        found = analytics.run("timeline", timerange=window, resolution_ns=resolution_ns, limit=MOST_BARS, **filters)
+        found = analytics.run(
+            "timeline",
+            flow_id=[row.flow_id for row in rows],
+            timerange=window,
+            resolution_ns=resolution_ns,
+            limit=MOST_BARS,
+        )
         if found.num_rows < MOST_BARS:
             return found
         resolution_ns *= _COARSER

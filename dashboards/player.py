@@ -65,7 +65,7 @@ class Player(pn.viewable.Viewer):
         self, service: TamsClient, *, clock: Clock, media_url: str, changed: Callable[[], object] = lambda: None
     ) -> None:
         """`media_url` is the URL of the service as the browser sees it; `changed` is called when another one plays."""
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._service, self._clock, self._media_url = service, clock, media_url.rstrip("/")
         self._changed = changed
         self._playing: TimeRange | None = None

@@ -13,7 +13,8 @@ from itertools import islice
 import panel as pn
 
 from dashboards.answers import Answers
-from dashboards.app import ASSETS, PAGES, Service, application
+from dashboards.app import ASSETS, PAGES, application
+from dashboards.page import Service
 from tams_data.client import TamsClient
 from tams_data.client.analytics import RemoteAnalytics
 from tams_data.errors import RequestFailed
@@ -32,7 +33,8 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
     url = api or settings.url
     runner = RemoteAnalytics(url, token)
     client = TamsClient(url, token)
-    service = Service(url, runner, Answers(runner), lambda: labels_of_sources(client))
+    media_url = url if api else settings.public_url or url
+    service = Service(url, media_url, client, runner, Answers(runner), lambda: labels_of_sources(client))
     pn.serve(
         {f"/{page.path}": application(page, service) for page in PAGES},
         address=settings.dashboard_host,

@@ -91,7 +91,7 @@ class Timeline(pn.viewable.Viewer):
         clock_ns: Callable[[], int] = time_ns,
     ) -> None:
         """`media_url` is the URL of the service as the browser sees it; `clock_ns` the present, ns since 1970 UTC."""
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._filters, self._clock = filters, clock
         self._analytics, self._clock_ns = analytics, clock_ns
         self._seen: _Seen | None = None
@@ -173,8 +173,7 @@ class Timeline(pn.viewable.Viewer):
         step_ns = axis.resolution_ns(window, self._pixels)
         if self._seen is not None and (page, asked, step_ns) == self._seen.key:
             return self._seen.with_rows(rows)
-        filters = self._filters if len(rows) <= PAGE else None
-        found = bars.read_bars(self._analytics, page, asked, resolution_ns=step_ns, filters=filters)
+        found = bars.read_bars(self._analytics, page, asked, step_ns)
         return _Seen(rows, page, window, (page, asked, step_ns), Bars.of(page, found))
 
     def _first_window(self, rows: Sequence[Row]) -> TimeRange | None:
