@@ -67,6 +67,8 @@ class Board:
             self._waiting.setdefault(picture.question(filters), []).append(picture)
         for question, pictures in list(self._waiting.items()):
             self._ask(question, pictures)
+        if not self._waiting:
+            self._finish()
 
     def ask_again(self) -> None:
         """Ask anew if everything is answered and it is time to."""

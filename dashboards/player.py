@@ -40,13 +40,13 @@ def html(text: str) -> pn.pane.HTML:
 
 def button(name: str, clicked: Callable[[Any], object]) -> pn.widgets.Button:
     """A button with these looks."""
-    return pn.widgets.Button(name=name, on_click=clicked, stylesheets=[STYLE], margin=(0, 6, 6, 0))
+    return pn.widgets.Button(label=name, on_click=clicked, stylesheets=[STYLE], margin=(0, 6, 6, 0))
 
 
 def select(name: str) -> pn.widgets.Select:
     """A choice with these looks; what can be chosen is set later."""
     return pn.widgets.Select(
-        name=name, options={}, stylesheets=[STYLE], margin=(0, 6, 6, 0), styles={"flex": "1 1 9rem"}, min_width=100
+        label=name, options={}, stylesheets=[STYLE], margin=(0, 6, 6, 0), styles={"flex": "1 1 9rem"}, min_width=100
     )
 
 

@@ -76,8 +76,8 @@ _Key: TypeAlias = tuple[Sequence[Row], TimeRange, int]
 class Timeline(pn.viewable.Viewer):
     """The timeline of the flows that the filters leave, and the player of what is clicked.
 
-    `analytics` runs the analyses `flows` and `timeline`; `service` has segments and URLs. Without a session, as in
-    tests, `refresh` does what a session does by itself.
+    `analytics` runs the analyses `flows` and `timeline`; `service` has segments and URLs. `figure` counts nanoseconds
+    from `origin_ns`. Without a session `refresh` does what a session does by itself.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Timeline(pn.viewable.Viewer):
         self._analytics, self._clock_ns = analytics, clock_ns
         self._seen: _Seen | None = None
         self._window: TimeRange | None = None
-        self._origin_ns, self._number, self._moves, self._pixels = 0, 0, 0, _PIXELS
+        self.origin_ns, self._number, self._moves, self._pixels = 0, 0, 0, _PIXELS
         self._page, self._following = 0, False
         self.player = Player(
             service, clock=clock, media_url=media_url or service.url, changed=partial(self._when_locked, self._mark)
@@ -106,7 +106,7 @@ class Timeline(pn.viewable.Viewer):
         self._present = Span(dimension="height", line_color=_MARK, line_dash="dashed", location=None)
         self._build_figure()
         self._build_controls()
-        filters.param.watch(lambda _: self._start(self._refit), [name for name in filters.param if name != "name"])
+        filters.param.watch(lambda *_: self._start(self._refit), [name for name in filters.param if name != "name"])
         clock.param.watch(lambda _: self._when_locked(self._redraw), "scale")
 
     # --- what there is ---
@@ -131,6 +131,11 @@ class Timeline(pn.viewable.Viewer):
         """The bars of the page of flows that is seen; None before the first answer."""
         return self._seen.bars if self._seen else None
 
+    @property
+    def told(self) -> str:
+        """What is told in place of bars; empty when there are bars."""
+        return str(self._message.object) if self._message.visible else ""
+
     def __panel__(self) -> pn.viewable.Viewable:
         return self._view
 
@@ -143,7 +148,7 @@ class Timeline(pn.viewable.Viewer):
     async def follow(self) -> None:
         """Show what is new; the window stays, or follows the present."""
         if self._following and self._window is not None:
-            self._go(self._present_window(self._window))
+            self.move(self._present_window(self._window))
         await self.refresh()
 
     async def refresh(self, *, fit: bool = False, rows: Sequence[Row] | None = None) -> None:
@@ -194,7 +199,7 @@ class Timeline(pn.viewable.Viewer):
 
     def _when_locked(self, change: Callable[[], None]) -> None:
         """Change models of Bokeh when the session allows it; without one, at once."""
-        document = self._figure.document
+        document = self.figure.document
         if document is None or document.session_context is None:
             change()
         else:
@@ -211,7 +216,7 @@ class Timeline(pn.viewable.Viewer):
 
     # --- moving ---
 
-    def _go(self, window: TimeRange) -> None:
+    def move(self, window: TimeRange) -> None:
         """Show a window; what is known of it at once, the rest when it has come."""
         self._window = window
         self._when_locked(partial(self._draw, move=True))
@@ -222,7 +227,7 @@ class Timeline(pn.viewable.Viewer):
         if not isinstance(event, RangesUpdate) or event.x0 is None or event.x1 is None:
             return
         self._following = False
-        self._window = axis.fitted(*(axis.instant(place, self._origin_ns) for place in (event.x0, event.x1)))
+        self._window = axis.fitted(*(axis.instant(place, self.origin_ns) for place in (event.x0, event.x1)))
         self._draw_axis()
         self._moves += 1
         self._start(partial(self._settle, self._moves))
@@ -232,13 +237,13 @@ class Timeline(pn.viewable.Viewer):
             wanted = None if self._window is None else change(self._window)
             if wanted is not None:
                 self._following = False
-                self._go(wanted)
+                self.move(wanted)
 
         return clicked
 
     def _go_now(self, _: object) -> None:
         if self._window is not None:
-            self._go(self._present_window(self._window))
+            self.move(self._present_window(self._window))
             self._following = True
 
     def _turn(self, by: int) -> None:
@@ -259,7 +264,7 @@ class Timeline(pn.viewable.Viewer):
             return
         if not isinstance(event, Tap) or event.x is None or event.y is None:
             return
-        ns, number = axis.instant(event.x, self._origin_ns), int(event.y)
+        ns, number = axis.instant(event.x, self.origin_ns), int(event.y)
         within_ns = axis.resolution_ns(self._window, self._pixels) * _TAP_PX
         bar = self._seen.bars.at(number, ns, within_ns=within_ns)
         if bar is not None:
@@ -301,17 +306,17 @@ class Timeline(pn.viewable.Viewer):
     def _draw(self, *, move: bool) -> None:
         if self._seen is None or self._window is None:
             return
-        origin_ns = axis.origin_for(self._window, self._origin_ns)
-        move, self._origin_ns = move or origin_ns != self._origin_ns, origin_ns
+        origin_ns = axis.origin_for(self._window, self.origin_ns)
+        move, self.origin_ns = move or origin_ns != self.origin_ns, origin_ns
         page = self._seen.page
-        with pn.io.hold(self._figure.document):
+        with pn.io.hold(self.figure.document):
             if move:
                 ends = {"start": self._place(self._window.start_ns), "end": self._place(self._window.end_ns)}
-                self._figure.x_range.update(**ends)
+                self.figure.x_range.update(**ends)
             self._source.data = self._seen.bars.columns(page, origin_ns, self._clock)
             self._hover.visible = bool(self._source.data["text"][:1] != [""])
-            self._figure.y_range.update(start=max(len(page), 1), end=0)
-            self._figure.frame_height = max(len(page), 1) * _ROW_PX
+            self.figure.y_range.update(start=max(len(page), 1), end=0)
+            self.figure.frame_height = max(len(page), 1) * _ROW_PX
             self._draw_axis()
             self._mark()
 
@@ -323,7 +328,7 @@ class Timeline(pn.viewable.Viewer):
         found = axis.ticks(wide, self._clock, most=3 * max(2, self._pixels // _PIXELS_A_TICK))
         texts = {self._place(tick.ns): tick.text for tick in found}
         self._ticker.ticks = list(texts)
-        self._figure.xaxis.major_label_overrides = texts
+        self.figure.xaxis.major_label_overrides = texts
         ends = axis.ends_text(window, self._clock)
         shown = f"<b>{escape(ends)}</b><small>{duration_text(length_ns)}</small>"
         self._caption.object = f'<div class="ends">{shown}{_key(self._seen.page)}</div>'
@@ -349,7 +354,7 @@ class Timeline(pn.viewable.Viewer):
         self._present.location = self._place(tai_from_unix(self._clock_ns()))
 
     def _place(self, ns: int) -> float:
-        return float(ns - self._origin_ns)
+        return float(ns - self.origin_ns)
 
     def _offer_keys(self) -> None:
         page = self._seen.page if self._seen else ()
@@ -381,7 +386,7 @@ class Timeline(pn.viewable.Viewer):
     def _build_figure(self) -> None:
         self._source = ColumnDataSource(dict.fromkeys(_COLUMNS, ()))
         wheel = WheelZoomTool(dimensions="width")
-        self._figure: Any = figure(
+        self.figure: Any = figure(
             x_range=Range1d(start=0, end=1, min_interval=float(axis.SHORTEST_NS), max_interval=float(axis.LONGEST_NS)),
             y_range=Range1d(start=1, end=0),
             frame_height=_ROW_PX,
@@ -396,7 +401,7 @@ class Timeline(pn.viewable.Viewer):
             min_border=0,
         )
         edges: dict[str, Any] = {"left": "left", "right": "right", "bottom": "bottom", "source": self._source}
-        plot = self._figure
+        plot = self.figure
         plot.quad(top="top", color=_GAPS, fill_alpha="gaps", line_alpha="gaps", **edges)
         colour = factor_cmap("kind", list(_COLOURS.values()), list(_COLOURS))
         drawn = plot.quad(top="covered_top", color=colour, **edges)
@@ -442,7 +447,7 @@ class Timeline(pn.viewable.Viewer):
         drawn = pn.Column(
             pn.FlexBox(*moves, margin=0),
             self._caption,
-            pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", margin=0),
+            pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=0),
             self._names,
             pages,
             pn.FlexBox(self._keys_flow, self._keys_bar, self._keys_open, align_items="end", margin=(8, 0, 0, 0)),

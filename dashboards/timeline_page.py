@@ -19,7 +19,7 @@ def _timeline(service: Service, filters: Filters, clock: Clock) -> pn.viewable.V
 PAGE = Page(
     "timeline",
     "Timeline",
-    "Flows as rows, what of them is covered as bars. A click on a bar lists its segments and plays it.",
+    "What is recorded when. A click on a bar lists its segments and plays it.",
     [],
     top=_timeline,
     top_title="From years to frames",
