@@ -57,6 +57,11 @@ class Board:
         filters.param.watch(lambda *_: self.ask(), ["source_id", "format", "tags", "start_ns", "end_ns"])
         clock.param.watch(lambda *_: self._redraw(), ["scale"])
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._waiting)
+
     def ask(self) -> None:
         """Ask for everything that the filters want; answers to questions before are of no interest any more."""
         self._round += 1
@@ -72,7 +77,7 @@ class Board:
 
     def ask_again(self) -> None:
         """Ask anew if everything is answered and it is time to."""
-        if not self._waiting and monotonic_ns() >= self._due_ns:
+        if not self.is_waiting and monotonic_ns() >= self._due_ns:
             self.ask()
 
     def _ask(self, question: Question, pictures: Sequence[Picture]) -> None:

@@ -60,7 +60,7 @@ class FilterBar(JSComponent):
         super().__init__(sizing_mode="stretch_width", **params)
         self._filters, self._clock = filters, clock
         self._show()
-        filters.param.watch(self._show, ["source_id", "format", "tags", "start_ns", "end_ns"])
+        filters.param.watch(self._changed, ["source_id", "format", "tags", "start_ns", "end_ns"])
         clock.param.watch(self._show, ["scale"])
         self.param.watch(self._show, ["sources"])
         self.param.watch(self._take, ["source", "format", "tag", "start", "end"])
@@ -79,8 +79,11 @@ class FilterBar(JSComponent):
             end="" if filters.end_ns is None else self._clock.text(filters.end_ns),
             scale=self._clock.scale,
             count=len(filters.parameters()),
-            problem="",
         )
+
+    def _changed(self, *_: object) -> None:
+        self.problem = ""
+        self._show()
 
     def _take(self, *_: object) -> None:
         """Set what is in the fields."""
@@ -90,7 +93,7 @@ class FilterBar(JSComponent):
             self.problem = str(error)
             return
         self._filters.param.update(**given)
-        self._show()
+        self._changed()
 
     def _parameters(self) -> dict[str, Any]:
         start_ns = self._clock.parse(self.start) if self.start.strip() else None

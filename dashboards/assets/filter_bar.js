@@ -13,7 +13,7 @@ export function render({ model }) {
       <label class="wide">Tags<input name="tag" placeholder="name=value" autocomplete="off"></label>
       <label class="time">From<input name="start" placeholder="the beginning" autocomplete="off" spellcheck="false"></label>
       <label class="time">To<input name="end" placeholder="the end" autocomplete="off" spellcheck="false"></label>
-      <label>Time<select name="recent"></select></label>
+      <label>Recent<select name="recent"></select></label>
       <fieldset><legend>Clock</legend>
         <label><input type="radio" name="scale" value="UTC"><span>UTC</span></label>
         <label><input type="radio" name="scale" value="TAI"><span>TAI</span></label>
@@ -28,7 +28,7 @@ export function render({ model }) {
   const fill = {
     sources: () => root.querySelector("datalist").replaceChildren(...Object.values(model.sources).map(label => option(label, ""))),
     formats: () => { field("format").replaceChildren(option("", "All formats"), ...model.formats.map(([urn, name]) => option(urn, name))) },
-    recents: () => { field("recent").replaceChildren(option("", "Set …"), ...model.recents.map(name => option(name, name))) },
+    recents: () => { field("recent").replaceChildren(option("", "Choose …"), ...model.recents.map(name => option(name, name))) },
     scale: () => { for (const one of root.querySelectorAll('[name="scale"]')) one.checked = one.value === model.scale },
     problem: () => {
       const line = root.querySelector(".problem")

@@ -1,0 +1,142 @@
+"""A real browser, a real service with the demo in it, and a real dashboard process beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+
+from tams_data.client import TamsClient
+from tams_data.transfer import demo
+from tests.api.process import ROOT, Service, free_port, wait_until
+
+SCREENSHOTS = Path(__file__).parent.parent / "artefacts" / "screenshots"
+_WIDTHS = {"wide": (1280, 900), "narrow": (390, 844)}
+
+
+class Dashboard:
+    """`tams dashboard` of a service, as a process; a context manager."""
+
+    def __init__(self, folder: Path, api: str) -> None:
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self._folder, self._api = folder, api
+
+    def __enter__(self) -> Dashboard:
+        own = {"TAMS_DASHBOARD_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
+        self._log = (self._folder / "dashboard.log").open("wb")
+        command = [sys.executable, "-c", "from api.cli import main; main()", "dashboard", "--api", self._api]
+        self._process = subprocess.Popen(
+            command, cwd=self._folder, env={**inherited, **own}, stdout=self._log, stderr=self._log
+        )
+        wait_until(self._answers, within_s=60, failing=lambda: f"no dashboard:\n{self.logged()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def logged(self) -> str:
+        """What the process has said."""
+        return (self._folder / "dashboard.log").read_text(errors="replace")
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, self.logged()
+        try:
+            return httpx.get(f"{self.url}/assets/page.js", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Debian's chromium, installed where that may be done; tests that need it are skipped elsewhere."""
+    if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run(command, check=False, capture_output=True, timeout=600)
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("there is no chromium here, and it could not be installed: `apt-get install chromium`")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A browser for all tests; each has a context of its own."""
+    with sync_playwright() as playwright:
+        # The sandbox of chromium needs what containers do not give.
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="package")
+def demo_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with the demo in it, small pictures. Tests leave it as it is."""
+    with Service(tmp_path_factory.mktemp("demo")) as running:
+        with TamsClient(running.url) as client:
+            demo.make(client, size=(160, 90))
+        yield running
+
+
+@pytest.fixture(scope="package")
+def dashboard(demo_service: Service, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The dashboard of the demo."""
+    with Dashboard(tmp_path_factory.mktemp("dashboard"), demo_service.url) as running:
+        yield running
+
+
+class Watched:
+    """A page in the browser, and all that it complained of and asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on(
+            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def strangers(self, origin: str) -> list[str]:
+        """The requests that went elsewhere."""
+        return [one for one in self.requests if not one.startswith((f"{origin}/", "blob:", "data:"))]
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Opens pages, each in a context of its own: `watched(url, width="wide", theme="light")`."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(url: str, *, width: str = "wide", theme: str = "light") -> Watched:
+        across, down = _WIDTHS[width]
+        context = browser.new_context(viewport={"width": across, "height": down}, color_scheme=theme, locale="en-GB")
+        contexts.append(context)
+        opened = Watched(context.new_page())
+        opened.page.goto(url)
+        return opened
+
+    yield open_page
+    for context in contexts:
+        try:
+            context.close()
+        except Error:  # the browser itself is gone, which the test has told of
+            continue
+
+
+@pytest.fixture
+def picture_of() -> Callable[[Page, str], None]:
+    """Keeps a screenshot of a whole page in the folder of artefacts, which git ignores."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    return lambda page, name: page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True) and None
