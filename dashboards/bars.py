@@ -165,6 +165,11 @@ class Bars:
     def __iter__(self) -> Iterator[Bar]:
         return (self.bar(number) for number in range(len(self)))
 
+    @property
+    def hide_nothing(self) -> bool:
+        """Whether all of every bar is covered: seen from nearer, they are the same bars."""
+        return bool((self.covered_ns >= self.end_ns - self.start_ns).all())
+
     def bar(self, number: int) -> Bar:
         """One of them."""
         row, *times = (getattr(self, name)[number].item() for name in self.__slots__)

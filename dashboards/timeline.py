@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from time import time_ns
-from typing import Any, TypeAlias
+from typing import Any
 
 import panel as pn
 from bokeh.events import Event, RangesUpdate, Tap
@@ -56,21 +56,20 @@ _GAPS, _MARK, _LINE = "#e8a13c", "#e5484d", "#8888884d"
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What an answer was asked for, and what it has."""
+    """What is shown, the window and the resolution it was asked for, and what the answer was."""
 
     rows: Sequence[Row]
     page: Sequence[Row]
     window: TimeRange
-    key: _Key
+    asked: TimeRange
+    step_ns: int
     bars: Bars
 
-    def with_rows(self, rows: Sequence[Row]) -> _Seen:
-        """The same, when other flows have changed."""
-        return replace(self, rows=rows)
-
-
-_Key: TypeAlias = tuple[Sequence[Row], TimeRange, int]
-"""Page, window and resolution of a request: as long as they are the same, so is the answer."""
+    def has(self, page: Sequence[Row], window: TimeRange, step_ns: int) -> bool:
+        """Whether asking for a window again, perhaps from nearer, would bring nothing that is not here."""
+        if page != self.page or not self.asked.contains(window) or step_ns > self.step_ns:
+            return False
+        return step_ns == self.step_ns or self.bars.hide_nothing
 
 
 class Timeline(pn.viewable.Viewer):
@@ -174,12 +173,12 @@ class Timeline(pn.viewable.Viewer):
             return None
         first = min(self._page, max(len(rows) - 1, 0) // PAGE) * PAGE
         page, half_ns = rows[first : first + PAGE], (window.end_ns - window.start_ns) // 2
-        asked = axis.clamped(window.start_ns - half_ns, window.end_ns + half_ns)
         step_ns = axis.resolution_ns(window, self._pixels)
-        if self._seen is not None and (page, asked, step_ns) == self._seen.key:
-            return self._seen.with_rows(rows)
+        if self._seen is not None and self._seen.has(page, window, step_ns):
+            return replace(self._seen, rows=rows, window=window)
+        asked = axis.clamped(window.start_ns - half_ns, window.end_ns + half_ns)
         found = bars.read_bars(self._analytics, page, asked, step_ns)
-        return _Seen(rows, page, window, (page, asked, step_ns), Bars.of(page, found))
+        return _Seen(rows, page, window, asked, step_ns, Bars.of(page, found))
 
     def _first_window(self, rows: Sequence[Row]) -> TimeRange | None:
         wanted = self._filters.window

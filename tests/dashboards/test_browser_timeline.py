@@ -90,19 +90,13 @@ def test_the_wheel_zooms_from_years_to_frames(opened: Watched):
     page = opened.page
     press(page, "All")
     expect(page.locator(".ends")).to_contain_text(re.compile(r"58 y"), timeout=WAIT_MS)
-    assert len(bars(page)["left"]) == 7
+    page.wait_for_function(f"() => ({_BARS})().left.length == 7", timeout=WAIT_MS)
     press(page, "Latest")
     expect(page.locator(".ends")).to_contain_text("1 min 3 s", timeout=WAIT_MS)
+    page.wait_for_function(f"() => ({_BARS})().left.length == 5", timeout=WAIT_MS)
     figure = page.locator(".bk-Figure").bounding_box()
     assert figure is not None
     page.mouse.move(figure["x"] + figure["width"] * 0.4, figure["y"] + 100)
-    before = bars(page)
-    for _ in range(9):
-        page.mouse.wheel(0, -300)
-        page.wait_for_timeout(50)
-    page.wait_for_function(f"(was) => ({_BARS})().left.some((one, n) => one != was[n])", arg=before["left"])
-    after = bars(page)
-    assert after["end"] - after["start"] < (before["end"] - before["start"]) / 4
     while bars(page)["end"] - bars(page)["start"] > 40e6:
         page.mouse.wheel(0, -300)
         page.wait_for_timeout(20)

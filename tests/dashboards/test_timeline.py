@@ -112,8 +112,10 @@ def test_another_filter_shows_other_flows_and_its_own_time(shown: Timeline, clie
 def test_a_step_of_what_is_asked_is_a_pixel(
     shown: Timeline, analytics: Recording, client: CheckedClient, length_ns: int
 ) -> None:
-    """And the window is asked for with half as much on either side."""
-    flow_id = add_camera(client, seconds(0, 4))
+    """And the window is asked for with half as much on either side. A nanosecond is missing: there is more to see."""
+    flow_id = add_camera(
+        client, seconds(0, 2), str(TimeRange(2 * NS_PER_SECOND + 1, 4 * NS_PER_SECOND).shift(START_NS))
+    )
     read(shown, fit=True)
     window = TimeRange(START_NS, START_NS + length_ns)
     see(shown, window)
@@ -132,6 +134,37 @@ def test_gaps_appear_when_they_are_wider_than_a_pixel(shown: Timeline, client: C
     (bar,) = shown.bars or ()
     assert (bar.segments, bar.covered_ns) == (20, 80 * NS_PER_SECOND)
     assert bar.end_ns - bar.start_ns == 99 * NS_PER_SECOND
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        pytest.param((20, 60), (False, 2), id="nearer-with-nothing-hidden"),
+        pytest.param((-80, 20), (True, 2), id="beyond-what-was-asked"),
+        pytest.param((-1000, 1000), (True, 2), id="from-further-away"),
+    ],
+)
+def test_nothing_is_asked_where_the_answer_is_known(
+    shown: Timeline, analytics: Recording, client: CheckedClient, window: tuple[int, int], expected: tuple[bool, int]
+) -> None:
+    add_camera(client, seconds(0, 40), seconds(50, 90))
+    read(shown, fit=True)
+    count = len(analytics.asked)
+    see(shown, TimeRange(*(second * NS_PER_SECOND for second in window)).shift(START_NS))
+    assert (len(analytics.asked) > count, len(drawn(shown))) == expected
+
+
+def test_hidden_gaps_are_asked_for_from_nearer(shown: Timeline, analytics: Recording, client: CheckedClient) -> None:
+    """A hole of 40 ms in an hour, less than a pixel."""
+    hour_ns = 3600 * NS_PER_SECOND
+    halves = TimeRange(0, hour_ns // 2), TimeRange(hour_ns // 2 + 40_000_000, hour_ns)
+    add_camera(client, *(str(half.shift(START_NS)) for half in halves))
+    read(shown, fit=True)
+    assert len(drawn(shown)) == 1
+    count = len(analytics.asked)
+    see(shown, TimeRange(START_NS + hour_ns // 2 - NS_PER_SECOND, START_NS + hour_ns // 2 + NS_PER_SECOND))
+    assert len(analytics.asked) > count
+    assert len(drawn(shown)) == 2
 
 
 def test_a_frame_is_exact_to_the_nanosecond(shown: Timeline, client: CheckedClient) -> None:
