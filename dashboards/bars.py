@@ -14,6 +14,7 @@ from dashboards.clock import Clock
 from dashboards.filters import Filters
 from dashboards.formatting import count_text, duration_text, format_text, percent_text
 from tams_data.analytics import Runs
+from tams_data.queries.analytics import ANALYSES
 from tams_data.timerange import NS_PER_SECOND, TimeRange
 
 MOST_FLOWS = 10_000
@@ -46,7 +47,13 @@ class Row:
     start_ns: int
     end_ns: int
     segments: int
+    covered_ns: int
     last_write_ns: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing between its ends: then all of it is one bar, from wherever it is seen."""
+        return self.covered_ns == self.end_ns - self.start_ns
 
     @property
     def name(self) -> str:
@@ -121,14 +128,17 @@ def everything(rows: Sequence[Row]) -> TimeRange | None:
 
 
 def read_bars(analytics: Runs, rows: Sequence[Row], window: TimeRange, resolution_ns: int) -> pa.Table:
-    """Return the analysis `timeline` of some flows in a window.
+    """Return the analysis `timeline` of those flows in which something is missing, in a window.
 
     It is asked in coarser steps until the answer has all there is: a bar for every pixel of every flow is too much.
     """
+    asked = [row for row in rows if not row.is_whole and row.start_ns < window.end_ns and row.end_ns > window.start_ns]
+    if not asked:
+        return ANALYSES["timeline"].schema.empty_table()
     while True:
         found = analytics.run(
             "timeline",
-            flow_id=[row.flow_id for row in rows],
+            flow_id=[row.flow_id for row in asked],
             timerange=window,
             resolution_ns=resolution_ns,
             limit=MOST_BARS,
@@ -153,11 +163,17 @@ class Bars:
 
     @classmethod
     def of(cls, rows: Sequence[Row], found: pa.Table) -> Bars:
-        """Those of `found`, rows of the analysis `timeline`, that belong to one of `rows`."""
+        """Those of `found`, rows of the analysis `timeline`, that belong to one of `rows`; whole rows need none."""
         numbers = pc.index_in(found["flow_id"].cast("string"), pa.array([row.flow_id for row in rows], pa.string()))
         kept = found.filter(numbers.is_valid())
-        columns = {name: kept[name].to_numpy() for name in ("start_ns", "end_ns", "segments", "covered_ns")}
-        return cls(row=numbers.drop_null().to_numpy(), **columns)
+        whole = [number for number, row in enumerate(rows) if row.is_whole]
+
+        def column(name: str) -> np.ndarray:
+            known = np.array([getattr(rows[number], name) for number in whole], dtype=np.int64)
+            return np.concatenate([known, kept[name].to_numpy()])
+
+        row = np.concatenate([np.array(whole, dtype=np.int64), numbers.drop_null().to_numpy()])
+        return cls(row, *(column(name) for name in cls.__slots__[1:]))
 
     def __len__(self) -> int:
         return len(self.row)

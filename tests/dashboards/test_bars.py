@@ -25,7 +25,7 @@ def row(start_ns: int, end_ns: int, **members: Any) -> Row:
     """A video flow with an extent."""
     of_flow = {"flow_id": new_id(), "label": "", "source_id": new_id(), "format": "urn:x-nmos:format:video"}
     return Row(
-        **{**of_flow, "codec": "video/h264", "segments": 1, "last_write_ns": 0, **members},
+        **{**of_flow, "codec": "video/h264", "segments": 1, "covered_ns": 0, "last_write_ns": 0, **members},
         start_ns=start_ns,
         end_ns=end_ns,
     )
@@ -108,6 +108,12 @@ def test_bars_belong_to_their_row_and_others_are_left_out() -> None:
     rows = [row(0, 10), row(0, 10)]
     of_page = Bars.of(rows, found((rows[1].flow_id, 0, 4, 4), (new_id(), 0, 4, 4), (rows[0].flow_id, 6, 9, 2)))
     assert list(of_page) == [Bar(1, 0, 4, 1, 4), Bar(0, 6, 9, 1, 2)]
+
+
+def test_a_flow_without_a_hole_is_a_bar_that_nobody_is_asked_for() -> None:
+    whole, holed = row(0, 10, covered_ns=10, segments=5), row(0, 10, covered_ns=9)
+    assert list(Bars.of([holed, whole], found((holed.flow_id, 0, 4, 4)))) == [Bar(1, 0, 10, 5, 10), Bar(0, 0, 4, 1, 4)]
+    assert bars.read_bars(None, [whole], TimeRange(0, 5), 1).num_rows == 0  # type: ignore[arg-type]  # asks nobody
 
 
 def test_what_is_drawn_is_exact_to_the_nanosecond() -> None:
