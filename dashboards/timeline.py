@@ -372,7 +372,12 @@ class Timeline(pn.viewable.Viewer):
 
     def _offer_bars(self, _: object = None) -> None:
         number = self._keys_flow.value
-        of_row = [bar for bar in self._seen.bars if bar.row == number] if self._seen and number is not None else []
+        window = self._window or TimeRange.never()
+        of_row = [
+            bar
+            for bar in (self._seen.bars if self._seen else ())
+            if bar.row == number and bar.start_ns < window.end_ns and bar.end_ns > window.start_ns
+        ]
         offered = {bars.bar_text(bar, self._clock): bar for bar in of_row[:_KEYS_MOST]}
         chosen = (
             self._keys_bar.value if self._keys_bar.value in offered.values() else next(iter(offered.values()), None)

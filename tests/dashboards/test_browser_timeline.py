@@ -29,8 +29,10 @@ _BARS = """() => {
   const source = models.find((one) => one.type == "ColumnDataSource" && one.data.has?.("covered_top")
     || one.type == "ColumnDataSource" && "covered_top" in one.data)
   const column = (name) => Array.from(source.data.get?.(name) ?? source.data[name])
-  const ranges = models.find((one) => one.type == "Figure").x_range
-  return {left: column("left"), right: column("right"), start: ranges.start, end: ranges.end}
+  const {start, end} = models.find((one) => one.type == "Figure").x_range
+  const [left, right] = [column("left"), column("right")]
+  const inView = left.map((_, n) => n).filter((n) => left[n] < end && right[n] > start)
+  return {left: inView.map((n) => left[n]), right: inView.map((n) => right[n]), start, end}
 }"""
 
 
@@ -47,7 +49,7 @@ def drawn(opened: Watched) -> Watched:
 
 
 def bars(page: Page) -> dict[str, Any]:
-    """The bars in the figure, and the ends of what is seen, as the browser has them."""
+    """The bars in view, and the ends of what is seen, as the browser has them."""
     found: dict[str, Any] = page.evaluate(_BARS)
     return found
 
