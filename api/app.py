@@ -22,6 +22,7 @@ from api import (
     segments,
     service,
     sources,
+    stretch,
     tables,
     webhooks,
 )
@@ -57,6 +58,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         sources,
         flows,
         hls,
+        stretch,
         segments,
         objects,
         instances,
