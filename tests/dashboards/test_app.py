@@ -10,6 +10,7 @@ from panel.io.location import Location
 from dashboards.answers import Answers
 from dashboards.app import PAGES, Service, Session
 from tams_data.analytics import Analytics
+from tams_data.client import TamsClient
 from tams_data.engines.duckdb import DuckDB
 
 
@@ -19,7 +20,7 @@ def service() -> Iterator[Service]:
     database.create_tables()
     analytics = Analytics(database)
     answers = Answers(analytics)
-    yield Service("http://tams", analytics, answers, dict)
+    yield Service("http://tams", "http://tams", TamsClient("http://tams"), analytics, answers, dict)
     answers.close()
     database.close()
 
