@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -110,9 +110,7 @@ def _view(analysis: Analysis) -> Callable[..., Response]:
     """What answers for an analysis."""
 
     def view(query: AnalysisQuery) -> Response:
-        answer = _negotiated()
-        rows = analytics().run(analysis.name, **query.parameters())
-        return answer(analysis, rows)
+        return _negotiated()(analysis, query.parameters())
 
     view.__name__ = f"analyse_{analysis.name.replace('-', '_')}"
     view.__doc__ = f"{analysis.description}: an extension."
@@ -120,7 +118,7 @@ def _view(analysis: Analysis) -> Callable[..., Response]:
     return validated(view)
 
 
-def _negotiated() -> Callable[[Analysis, pa.Table], Response]:
+def _negotiated() -> Callable[[Analysis, Mapping[str, Any]], Response]:
     """How the client wants the rows.
 
     :raise NotAcceptable: in a way that is not known here.
@@ -131,21 +129,21 @@ def _negotiated() -> Callable[[Analysis, pa.Table], Response]:
     return _ANSWERS[best]
 
 
-def _as_json(analysis: Analysis, rows: pa.Table) -> Response:
-    summary = {} if analysis.summary is None else analysis.summary(rows)
+def _as_json(analysis: Analysis, parameters: Mapping[str, Any]) -> Response:
+    rows, summary = analytics().summarised(analysis.name, **parameters)
     return json({**summary, "columns": dict(analysis.columns), "rows": rows.to_pylist()})
 
 
-def _as_arrow(_: Analysis, rows: pa.Table) -> Response:
-    sink = pa.BufferOutputStream()
+def _as_arrow(analysis: Analysis, parameters: Mapping[str, Any]) -> Response:
+    rows, sink = analytics().run(analysis.name, **parameters), pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)
     return Response(sink.getvalue().to_pybytes(), mimetype=ARROW)
 
 
-def _as_csv(_: Analysis, rows: pa.Table) -> Response:
+def _as_csv(analysis: Analysis, parameters: Mapping[str, Any]) -> Response:
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(rows, sink)
+    pyarrow.csv.write_csv(analytics().run(analysis.name, **parameters), sink)
     return Response(sink.getvalue().to_pybytes(), mimetype=CSV)
 
 

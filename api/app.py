@@ -22,6 +22,7 @@ from api import (
     segments,
     service,
     sources,
+    stretch,
     tables,
     webhooks,
 )
@@ -57,6 +58,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         sources,
         flows,
         hls,
+        stretch,
         segments,
         objects,
         instances,
@@ -81,6 +83,7 @@ def _serve_media(app: Flask, store: Store) -> None:
                 one,
                 may_write=partial(_content_type, store, one.backend.id),
                 written=store.record_upload,
+                read=store.accesses.bytes_sent,
                 authorise=_admit_everyone,
             )
             app.register_blueprint(routes)

@@ -128,6 +128,7 @@ def _entries(reader: Reader, rows: list[dict[str, Any]], container: str | None) 
     urls, suffix = UrlMaker(GetUrlsQuery()), _SUFFIXES.get(container or "", "")
     uris = {key: _uri(urls, one, suffix) for key, one in objects.items()}
     init_uris = {key: _uri(urls, one, ".mp4") for key, one in inits.items()}
+    urls.count()
     return [
         _entry(row, objects[row["object_key"]], uri, init_uris)
         for row in rows

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import LengthRequired, RequestedRangeNotSatisfiable, UnsupportedMediaType
@@ -28,6 +29,8 @@ _CACHE_CONTROL = "private, max-age=86400, immutable"
 # browser that opens them runs nothing.
 _SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
+_WITH_BYTES = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+
 _CHECKSUM_HEADERS = {"Content-MD5": "md5", "x-amz-checksum-sha256": "sha256"}
 """Headers in which a client says what its upload must be (RFC 1864; TAMS AppNote 0021): base64 of the digest."""
 
@@ -37,6 +40,7 @@ def blueprint(
     *,
     may_write: Callable[[str], str],
     written: Callable[[str, int], object],
+    read: Callable[[str], object],
     authorise: Callable[[], None],
 ) -> Blueprint:
     """The routes that read and write the bytes in `media`.
@@ -45,7 +49,7 @@ def blueprint(
     URL is presigned. `may_write` gives the content type an object must be uploaded with, and raises when the object
     may not be uploaded: it is not allocated, or registered already and so immutable. `written` is told the object
     and its size in bytes when all of it is stored and none of it visible yet; as an upload takes its time, it
-    raises for the same reasons, and what it raises undoes the upload.
+    raises for the same reasons, and what it raises undoes the upload. `read` is told the object whose bytes are sent.
     """
     bp = Blueprint(media.path.strip("/"), __name__, url_prefix=media.path)
 
@@ -60,7 +64,10 @@ def blueprint(
         """
         object_id = object_id_of(token)
         _admit(media, object_id, authorise)
-        return _answer(media.open(object_id))
+        answer = _answer(media.open(object_id))
+        if request.method == "GET" and answer.status_code in _WITH_BYTES:
+            read(object_id)
+        return answer
 
     @bp.put("/<token>")
     def put_media(token: str) -> Response:

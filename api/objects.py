@@ -100,7 +100,7 @@ def _shown(
     found: dict[str, Any], flow_ids: list[str], objects: dict[int, dict[str, Any]], urls: UrlMaker
 ) -> dict[str, Any]:
     init = objects.get(found["init_object_key"])
-    return present(
+    shown = present(
         id=found["id"],
         referenced_by_flows=flow_ids,
         first_referenced_by_flow=found["first_flow_id"],
@@ -109,3 +109,5 @@ def _shown(
         init_object=None if init is None else present(id=init["id"], get_urls=urls.get_urls(init)),
         get_urls=urls.get_urls(objects[found["key"]]),
     )
+    urls.count()
+    return shown

@@ -62,6 +62,7 @@ def get_segments(path: FlowPath, query: SegmentsQuery) -> Response:
     with store().database.snapshot() as reader:
         rows = _read_page(reader, path.flow_id, window, query, limit)
         shown = _shown(reader, rows.slice(0, limit), urls, query.include_object_timerange)
+    urls.count()
     span = _span(rows.slice(0, limit))
     next_key = None
     if rows.num_rows > limit:

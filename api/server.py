@@ -59,6 +59,7 @@ def _application(settings: Settings) -> Flask:
         group_commit=settings.group_commit,
         delete_at_once=settings.delete_at_once,
         copy_max=settings.copy_max,
+        count_accesses=settings.count_accesses,
     )
     store.jobs.start()
     # Worker processes of multiprocessing end without running what atexit knows.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask import request
 from pydantic import Field
 
 from api.filters import VALUES_PATTERN, tags_match
@@ -60,6 +61,7 @@ class UrlMaker:
             if self._wanted(media.backend.tags, media.backend.label, id_)
         }
         self._uncontrolled = self._wanted({}, None, None)
+        self._given: list[int] = []
 
     def get_urls(self, of: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         """The URLs of an object with its `instances`: controlled ones plain and presigned; None if none are wanted."""
@@ -71,7 +73,14 @@ class UrlMaker:
                 urls.extend(self._outside(instance))
             elif (backend := self._backends.get(instance["storage_id"])) is not None:
                 urls.extend(self._inside(of["id"], backend))
+        if urls:
+            self._given.append(of["key"])
         return urls
+
+    def count(self) -> None:
+        """Have it counted of which objects URLs were made: for each answer once, when all are."""
+        if request.method != "HEAD":
+            store().accesses.urls_given(self._given)
 
     def _inside(self, object_id: str, backend: _Backend) -> list[dict[str, Any]]:
         return [

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -15,33 +14,22 @@ import panel as pn
 import pyarrow as pa
 from panel.io.location import Location
 
-from dashboards import flow_usage, overview, storage_usage, time_ranges
-from dashboards.answers import Answers, question
+from dashboards import flow_usage, overview, storage_usage, time_ranges, timeline_page
+from dashboards.answers import question
 from dashboards.board import Board, Schedule
 from dashboards.clock import Clock
 from dashboards.filter_bar import FilterBar
 from dashboards.filters import Filters
-from dashboards.page import Page
+from dashboards.page import Page, Service
 from tams_data import __version__
-from tams_data.analytics import Runs
 from tams_data.errors import InvalidTimeRange
 
 ASSETS = Path(__file__).parent / "assets"
-PAGES = (overview.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
+PAGES = (overview.PAGE, timeline_page.PAGE, flow_usage.PAGE, storage_usage.PAGE, time_ranges.PAGE)
 
 _TEMPLATE = (ASSETS / "page.html").read_text()
 _LOOKS_EVERY_MS = 500
 _NAMES = question("flows", {"limit": 10_000})
-
-
-@dataclass(frozen=True)
-class Service:
-    """The service that the dashboard is of: its URL, its analyses, and labels of its sources by their id."""
-
-    url: str
-    runner: Runs
-    answers: Answers
-    sources: Callable[[], Mapping[str, str]]
 
 
 class _Template(pn.Template):
@@ -104,7 +92,7 @@ class Session:
         template.add_panel("status", self.board.status)
         template.add_panel("alert", self.board.alert)
         if page.top is not None:
-            template.add_panel("top", page.top(service.runner, self.filters, self.clock))
+            template.add_panel("top", page.top(service, self.filters, self.clock))
         variables = {"page": page, "pages": PAGES, "pictures": page.shown, "service": "TAMS", "assets": "assets"}
         for name, value in {**variables, "version": __version__}.items():
             template.add_variable(name, value)

@@ -1,19 +1,37 @@
-"""What a page is: its place in the URL, its words, and its pictures."""
+"""What a page is, and what it is of: its place in the URL, its words, and its pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from panel.viewable import Viewable
 
+from dashboards.answers import Answers
 from dashboards.clock import Clock
 from dashboards.filters import Filters
 from dashboards.picture import Picture
 from tams_data.analytics import Runs
+from tams_data.client import TamsClient
 from tams_data.queries.analytics import ANALYSES
 
-Top = Callable[[Runs, Filters, Clock], Viewable]
+
+@dataclass(frozen=True)
+class Service:
+    """The service that the dashboard is of: its URL, its analyses, and labels of its sources by their id.
+
+    `media_url` is its URL as browsers see it.
+    """
+
+    url: str
+    media_url: str
+    client: TamsClient
+    runner: Runs
+    answers: Answers
+    sources: Callable[[], Mapping[str, str]]
+
+
+Top = Callable[[Service, Filters, Clock], Viewable]
 
 
 @dataclass(frozen=True)

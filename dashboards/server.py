@@ -8,13 +8,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 
 import httpx
 import panel as pn
 
 from dashboards.answers import Answers
-from dashboards.app import ASSETS, PAGES, Service, application
+from dashboards.app import ASSETS, PAGES, application
+from dashboards.page import Service
 from tams_data.client import TamsClient
 from tams_data.client.analytics import RemoteAnalytics
 from tams_data.errors import RequestFailed
@@ -33,7 +35,9 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
     url = api or settings.url
     runner = RemoteAnalytics(url, token)
     client = TamsClient(url, token)
-    service = Service(_without_credentials(url), runner, Answers(runner), lambda: labels_of_sources(client))
+    media_url = _without_credentials(url if api else settings.public_url or url)
+    sources = partial(labels_of_sources, client)
+    service = Service(_without_credentials(url), media_url, client, runner, Answers(runner), sources)
     pn.serve(
         {f"/{page.path}": application(page, service) for page in PAGES},
         address=settings.dashboard_host,

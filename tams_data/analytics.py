@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tams_data.engines.base import Database, Described
+from tams_data.engines.base import Database, Described, Reader
 from tams_data.engines.binding import LIST_SIZES
 from tams_data.engines.reader import connect_reader
 from tams_data.errors import AnalysisNotFound, InvalidInput
@@ -51,7 +51,9 @@ class Analytics:
         :raise AnalysisNotFound: there is none of this name.
         :raise InvalidInput: it has no such parameter, or a value is none that it can have.
         """
-        analysis = find(name)
+        return self._rows(self._reader, find(name), parameters)
+
+    def _rows(self, reader: Reader, analysis: Analysis, parameters: Mapping[str, Any]) -> pa.Table:
         filters, own = _separated(parameters)
         if _PRESENT in analysis.parameters:
             own = {_PRESENT: self._clock(), **own}
@@ -59,9 +61,27 @@ class Analytics:
         if filters is None:
             return analysis.schema.empty_table()
         for one in filters.keys() - set(analysis.takes):
-            raise InvalidInput(f"{name} cannot be filtered by {one}", field=one, value=filters[one])
-        rows = analysis.rows(self._reader, {**filters, **values}, options)
+            raise InvalidInput(f"{analysis.name} cannot be filtered by {one}", field=one, value=filters[one])
+        rows = analysis.rows(reader, {**filters, **values}, options, describe=self._reader.describe)
         return rows.select(analysis.schema.names).cast(analysis.schema)
+
+    def summarised(self, name: str, /, **parameters: Any) -> tuple[pa.Table, Mapping[str, Any]]:
+        """The rows of an analysis as `run` gives them, and what they add up to; nothing where it has no summary.
+
+        Both are of one state of the store, where the engine can hold one. Errors are those of `run`.
+        """
+        analysis = find(name)
+        if _PRESENT in analysis.parameters:
+            parameters = {_PRESENT: self._clock(), **parameters}
+        if analysis.summary is None:
+            return self.run(name, **parameters), {}
+        with self._reader.snapshot() as state:
+            rows = self._rows(state, analysis, parameters)
+            others = {
+                key: self._rows(state, find(other), {**_shared(analysis, find(other), parameters), **own})
+                for key, (other, own) in analysis.beside.items()
+            }
+        return rows, analysis.summary(rows, **others)
 
 
 def analytics_of(database: Database, settings: Settings) -> Analytics:
@@ -81,6 +101,12 @@ def find(name: str) -> Analysis:
         return ANALYSES[name]
     except KeyError:
         raise AnalysisNotFound(f"there is no analysis {name!r}") from None
+
+
+def _shared(analysis: Analysis, other: Analysis, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters, and those of the parameters that both analyses have."""
+    only_here = analysis.parameters.keys() - other.parameters.keys()
+    return {name: value for name, value in parameters.items() if name not in only_here}
 
 
 def _separated(parameters: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -7,6 +7,7 @@
      │    ├── InvalidPageToken      a page token this service did not issue
      │    ├── UnknownStorageBackend no storage backend has this id
      │    ├── SegmentOverlap        the segment shares media time with another of its flow
+     │    ├── NotPlayable           a browser cannot play the flow, or not from the objects it has
      │    └── ObjectConflict        the object cannot be used in the way the request asks
      ├── NotFound
      │    ├── SourceNotFound
@@ -80,6 +81,10 @@ class SegmentOverlap(InvalidInput):
 
 class ObjectConflict(InvalidInput):
     """The object exists already, is meant for another flow, or differs from what the request says of it."""
+
+
+class NotPlayable(InvalidInput):
+    """A browser cannot play the flow: its codec, or the size of its objects, is in the way."""
 
 
 class NotFound(TamsDataError, LookupError):

@@ -31,7 +31,7 @@ import ibis
 import ibis.expr.schema
 import pyarrow as pa
 
-VERSION = 2
+VERSION = 3
 """The version of this schema; a store remembers the one it was written with. A step forward only adds tables, and
 columns that may be null."""
 
@@ -326,6 +326,19 @@ OBJECT_INSTANCES = Table(
     indexed=("object_key",),
 )
 
+OBJECT_ACCESSES = Table(
+    "object_accesses",
+    "How often objects were asked for. Counted in batches: a crash loses the last seconds.",
+    (
+        Column("object_key", _INT, "The object, by objects.key"),
+        Column("media_gets", _INT, "How often this service sent bytes of it, a range of them or all"),
+        Column("urls_given", _INT, "In how many answers there were URLs of it, one or several"),
+        Column("last_ns", _INT, "When it was last asked for in either way, ns UTC"),
+    ),
+    key=("object_key",),
+    order=("object_key",),
+)
+
 STORAGE_ALLOCATIONS = Table(
     "storage_allocations",
     "Objects a client was given an upload URL for and has not registered yet.",
@@ -466,6 +479,7 @@ TABLES: Mapping[str, Table] = {
         SEGMENTS,
         OBJECTS,
         OBJECT_INSTANCES,
+        OBJECT_ACCESSES,
         STORAGE_ALLOCATIONS,
         SERVICE_INFO,
         PROFILES,

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         1000, ge=1, description="Most segments deleted in one transaction; more are deleted in the background"
     )
     copy_max: int = Field(5 * 2**30, ge=1, description="Largest object copied from a URL outside, bytes")
+    count_accesses: bool = Field(
+        True, description="Whether it is counted how often the bytes and the URLs of objects are asked for"
+    )
     threads: int = Field(128, ge=1, description="Requests served at once; a slow upload is one while it lasts")
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 

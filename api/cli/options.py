@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import click
@@ -11,11 +10,9 @@ import click
 from tams_data.client import TamsClient
 from tams_data.errors import InvalidTimeRange
 from tams_data.settings import Settings
-from tams_data.timerange import TimeRange, format_utc, tai_from_utc
+from tams_data.timerange import FIRST_CIVIL_NS, TimeRange, format_utc
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_FIRST_CIVIL_NS = tai_from_utc(datetime(1972, 1, 1, tzinfo=timezone.utc))
 
 
 class Range(click.ParamType[TimeRange]):
@@ -55,8 +52,8 @@ def client_of(url: str | None, token: str | None) -> TamsClient:
 
 
 def is_civil(ns: int) -> bool:
-    """Whether a timestamp can be a time of day: UTC as it is has been since 1972, and a timeline may begin at 0:0."""
-    return ns >= _FIRST_CIVIL_NS
+    """Whether a timestamp can be a time of day."""
+    return ns >= FIRST_CIVIL_NS
 
 
 def civil(timerange: TimeRange) -> str:

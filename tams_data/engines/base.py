@@ -72,6 +72,10 @@ class Described(Reader, Protocol):
         """
         ...
 
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Several reads of one and the same state, where the engine can."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """One transaction that writes. What it has written, it reads."""

@@ -19,7 +19,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.base import SQLGlotCompiler
+from ibis.backends.sql.compilers.databricks import DatabricksCompiler
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+
+# Spark has bit_or since 3.0, which ibis 10.8 only knows of Databricks: for analysts who run our queries on Spark.
+PySparkCompiler.visit_BitOr = DatabricksCompiler.visit_BitOr
 
 Scalar: TypeAlias = str | int
 Value: TypeAlias = "Scalar | list[int] | list[str] | tuple[Value, ...] | pa.Table"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
@@ -70,6 +70,10 @@ class IbisReader:
         counts = zip(counted["table_name"].to_pylist(), counted["row_count"].to_pylist(), strict=True)
         tables = tuple(TableSummary(name, schema.TABLES[name].names, (), rows, None) for name, rows in counts)
         return Description(self._name, version, tables)
+
+    def snapshot(self) -> AbstractContextManager[IbisReader]:
+        """Itself: Ibis knows no transactions, so two reads may be of two states."""
+        return nullcontext(self)
 
     def _connection(self) -> ibis.BaseBackend:
         """This thread's connection."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from tams_data.essence.bitrate import BitRates
 from tams_data.essence.cut import DEFAULT_LENGTH_NS, cut
 from tams_data.essence.describe import EssenceStream
-from tams_data.essence.join import Joined, Piece, Track, join
+from tams_data.essence.join import Joined, Piece, Track, join, stream
 from tams_data.essence.media import Media, open_media
 from tams_data.essence.mpegts import MediaObject
 
@@ -30,4 +30,5 @@ __all__ = [
     "cut",
     "join",
     "open_media",
+    "stream",
 ]

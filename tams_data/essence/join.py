@@ -20,19 +20,20 @@ fine as decoding allows:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import av
-from av.container import OutputContainer
+from av.container import Flags, OutputContainer
 from av.error import FFmpegError
 
 from tams_data.errors import InvalidInput, UnreadableMedia
+from tams_data.essence.boxes import with_duration
 from tams_data.essence.codecs import codec_name
 from tams_data.essence.describe import AvStream, Kind, usable_streams
 from tams_data.essence.inputs import Packet, readable, reason
@@ -50,6 +51,8 @@ _FORMATS = {
     ".ts": "mpegts",
 }
 _HIDES_LEAD_IN = ("mp4", "mov")
+# The header waits for the first packets: only then does it say what of them is not to be shown.
+_FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof", "frag_duration": "1000000"}
 _COARSEST_CLOCK = 10_000  # FFmpeg's MP4 muxer doubles a coarser one by itself
 
 # A time stamp in the object may lie half a tick of 90 kHz before the time that the segment gives.
@@ -102,8 +105,7 @@ def join(tracks: Sequence[Track], output: Path, timerange: TimeRange | None = No
     part = output.with_name(f"{output.name}.part")
     try:
         with ExitStack() as stack:
-            readers = [stack.enter_context(_TrackReader(n, track, wanted)) for n, track in enumerate(tracks)]
-            joined = _write(readers, part, container_format, wanted)
+            joined = _write(_readers(tracks, wanted, stack), part, container_format, wanted)
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
@@ -118,26 +120,97 @@ def _format_of(output: Path) -> str:
     return container_format
 
 
-def _write(readers: Sequence[_TrackReader], part: Path, container_format: str, wanted: TimeRange) -> Joined:
+def stream(tracks: Sequence[Track], timerange: TimeRange | None = None) -> Generator[bytes, None, None]:
+    """Yield a fragmented MP4 of the samples of flows between the ends of `timerange` (default: all), while it is made.
+
+    It begins and ends as the file of `join` does, and says how long the range is, unless that is open. No more is read
+    than is asked for. Errors are those of `join`; those about the first objects come before anything is yielded.
+    """
+    wanted = timerange or TimeRange.eternity()
+    sink = _Sink()
+    with ExitStack() as stack:
+        begun, start_ns = _begin(_readers(tracks, wanted, stack), wanted)
+        options = {**_options(begun, "mp4"), **_FRAGMENTED}
+        container = av.open(cast("IO[bytes]", sink), "w", format="mp4", options=options)
+        stack.callback(_give_up, container)
+        length = None if wanted.ends_open else from_ns(wanted.end_ns - start_ns)
+        yield from _with_length(_chunks(container, begun, start_ns, sink), length)
+
+
+def _chunks(container: OutputContainer, readers: Sequence[_TrackReader], start_ns: int, sink: _Sink) -> Iterator[bytes]:
+    for _ in _copied(container, readers, start_ns):
+        if made := sink.take():
+            yield made
+    with readable("the last samples"):
+        container.close()
+    yield sink.take()
+
+
+def _give_up(container: OutputContainer) -> None:
+    with suppress(FFmpegError):  # nobody waits for what it still holds
+        container.close()
+
+
+def _with_length(chunks: Iterator[bytes], length: Fraction | None) -> Iterator[bytes]:
+    # The header is whole in the first chunk: it is written with the first fragment.
+    first = next(chunks)
+    yield first if length is None else with_duration(first, length)
+    yield from chunks
+
+
+class _Sink:
+    """A file that is read as it is written."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since it was last taken."""
+        taken, self._written = b"".join(self._written), []
+        return taken
+
+
+def _readers(tracks: Sequence[Track], wanted: TimeRange, stack: ExitStack) -> list[_TrackReader]:
+    return [stack.enter_context(_TrackReader(n, track, wanted)) for n, track in enumerate(tracks)]
+
+
+def _begin(readers: Sequence[_TrackReader], wanted: TimeRange) -> tuple[list[_TrackReader], int]:
+    """Return the tracks that have something in the range, and the time at which the output begins."""
     begun = [reader for reader in readers if reader.begin()]
     if not begun:
         raise InvalidInput(f"there are no segments in {wanted}", field="timerange", value=str(wanted))
-    start_ns = min(reader.start_ns for reader in begun) if wanted.starts_open else wanted.start_ns
-    hides = container_format in _HIDES_LEAD_IN
+    return begun, min(reader.start_ns for reader in begun) if wanted.starts_open else wanted.start_ns
+
+
+def _write(readers: Sequence[_TrackReader], part: Path, container_format: str, wanted: TimeRange) -> Joined:
+    begun, start_ns = _begin(readers, wanted)
     with readable(str(part)):
         container = av.open(str(part), "w", format=container_format, options=_options(begun, container_format))
     joined = Joined(TimeRange.never(), [0] * len(readers))
     with container:
-        writers = {reader.number: _TrackWriter(container, reader, start_ns) for reader in begun}
-        _write_header(container, begun)
-        for unit in heapq.merge(*(reader.units(start_ns, hides=hides) for reader in begun), key=_decoded_at):
-            writers[unit.stream].write(unit)
+        for unit in _copied(container, begun, start_ns):
             joined.frames[unit.stream] += 1
             joined.timerange = joined.timerange.extend(TimeRange(to_ns(unit.pts), to_ns(unit.end)))
     shown = TimeRange(start_ns, joined.timerange.end_ns) if not joined.timerange.is_never else TimeRange.never()
     joined.timerange = joined.timerange.intersection(shown)
     joined.notices += [notice for reader in begun for notice in reader.notices]
     return joined
+
+
+def _copied(container: OutputContainer, readers: Sequence[_TrackReader], start_ns: int) -> Iterator[AccessUnit]:
+    """Write the access units of all tracks in decoding order, and yield each when it is written."""
+    hides = container.format.name in _HIDES_LEAD_IN
+    writers = {reader.number: _TrackWriter(container, reader, start_ns) for reader in readers}
+    _write_header(container, readers)
+    # FFmpeg turns it off for fragments; then AAC stays as MPEG-TS has it, which MP4 must not hold.
+    container.flags |= cast("int", Flags.auto_bsf.value)
+    for unit in heapq.merge(*(reader.units(start_ns, hides=hides) for reader in readers), key=_decoded_at):
+        writers[unit.stream].write(unit)
+        yield unit
 
 
 def _write_header(container: OutputContainer, readers: Sequence[_TrackReader]) -> None:

@@ -69,6 +69,14 @@ def sizes(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
     return by_key(tables, keys=keys).select("key", "size_bytes")
 
 
+def accesses(tables: Tables, *, keys: ir.Table) -> ir.Table:
+    """The objects with the keys in the column `key` of `keys`, and how often each was asked for; null: never noted."""
+    objects, counts = tables.objects.select("key"), tables.object_accesses
+    found = objects.semi_join(keys, "key")
+    found = found.left_join(counts, found.key == counts.object_key)
+    return found.select("key", "media_gets", "urls_given", "last_ns")
+
+
 def unsized(tables: Tables, *, storage_id: Bound, after: Sequence[Bound], before_ns: Bound, limit: int) -> ir.Table:
     """Up to `limit` objects on a backend whose size is not known: `created_ns`, `key`, `id`, in order of the first two.
 

@@ -29,5 +29,8 @@ def of_profile(profile_id: str) -> str:
     return f"profile {profile_id}"
 
 
+ACCESSES = "accesses"
+"""How often objects were asked for: that an object has a row of `object_accesses` yet."""
+
 SERVICE = "service"
 """What clients said of the service."""

@@ -277,6 +277,7 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
     transaction.delete(schema.OBJECTS, schema.OBJECTS.keys({"key": key} for key in unused))
     gone = schema.OBJECT_INSTANCES.keys({"object_key": key} for key in unused)
     transaction.delete(schema.OBJECT_INSTANCES, gone)
+    transaction.delete(schema.OBJECT_ACCESSES, gone)
     copies = transaction.read(object_queries.copies, {"keys": unused}).to_pylist()
     transaction.delete(schema.OBJECT_COPIES, schema.OBJECT_COPIES.keys(copies))
     ids = {row["key"]: row["id"] for row in rows}

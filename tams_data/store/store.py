@@ -13,6 +13,7 @@ from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore, remote
 from tams_data.queries import service as service_queries
 from tams_data.store import deletions, flows, instances, objects, profiles, service, sources, webhooks
+from tams_data.store.accesses import AccessCounter
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
 from tams_data.store.copies import Copier
@@ -49,8 +50,9 @@ _WRITER_ANSWERS_WITHIN_S = 5
 class Store:
     """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads.
 
-    `jobs` is what goes on in the background: long deletions, copies of objects, the bytes of what was deleted, sizes.
-    Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does what there is to do.
+    `jobs` is what goes on in the background: long deletions, copies of objects, the bytes of what was deleted, sizes,
+    counts. Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does what there is to do.
+    `accesses` is told what was asked for.
     """
 
     def __init__(
@@ -61,11 +63,12 @@ class Store:
         group_commit: int = 64,
         delete_at_once: int = 1000,
         copy_max: int = 5 * 2**30,
+        count_accesses: bool = True,
     ) -> None:
         """`media` are the media stores by the id of their storage backend; tables are created where missing.
 
         `delete_at_once` is how many segments are deleted in one transaction, and `copy_max` the size in bytes of the
-        largest object that is copied from a URL outside.
+        largest object that is copied from a URL outside. `count_accesses`: whether `accesses` counts.
         """
         database.create_tables()
         self.database = database
@@ -90,6 +93,7 @@ class Store:
         self._remove_instance = each(InstanceRemover(by_id))
         self._closing = threading.Event()
         self._sweeper = Sweeper(database, media, self._writer)
+        self.accesses = AccessCounter(self._writer) if count_accesses else AccessCounter(self._writer, most=0)
         self.jobs = self._jobs(delete_at_once, copy_max, allocations)
 
     def _jobs(self, delete_at_once: int, copy_max: int, allocations: Allocations) -> Jobs:
@@ -111,7 +115,8 @@ class Store:
         )
         measuring = Job("measuring", Measurer(self.database, self.media, self._writer).step)
         self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
-        return Jobs(self._deleting, self._copying, self._sweeping, measuring)
+        counting = Job("counting", self.accesses.step)
+        return Jobs(self._deleting, self._copying, self._sweeping, measuring, counting)
 
     def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
         """Create a source that has no flows yet. See `sources.create`."""
@@ -299,9 +304,10 @@ class Store:
         return {name: _failure(check) for name, check in checks.items()}
 
     def close(self) -> None:
-        """End the jobs, commit what is queued, and release the database."""
+        """End the jobs, commit what is queued and counted, and release the database."""
         self._closing.set()
         self.jobs.close()
+        self.accesses.close()
         self._writer.close()
         self.database.close()
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from fractions import Fraction
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, cast
+from typing import IO
 
 from tams_data.client import Flow, Segment, TamsClient
-from tams_data.errors import FlowNotFound, InvalidInput
-from tams_data.essence import Joined, Piece, Track, join
-from tams_data.essence.codecs import AUDIO_FORMAT, MULTI_FORMAT, VIDEO_FORMAT
-from tams_data.essence.describe import Kind
+from tams_data.errors import FlowNotFound
+from tams_data.essence import Joined, join
 from tams_data.timerange import TimeRange, parse_timestamp
+from tams_data.transfer import tracks
+from tams_data.transfer.tracks import Stored
 
-_AHEAD = 3
 _IN_MEMORY = 8 << 20
-_KINDS = {VIDEO_FORMAT: "video", AUDIO_FORMAT: "audio"}
 
 
 def export(client: TamsClient, flow_id: str, output: Path, timerange: TimeRange | None = None) -> Joined:
@@ -31,16 +27,10 @@ def export(client: TamsClient, flow_id: str, output: Path, timerange: TimeRange 
     `InvalidInput` for a flow without video and audio, an unknown kind of file, or a range with nothing in it;
     `RequestFailed` and `UnreadableMedia` when an object cannot be had or read.
     """
-    flow = _flow(client, flow_id)
+    members = tracks.members(partial(_flow, client), flow_id)
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(2 * _AHEAD, "tams-download"))
-        tracks = [
-            _track(member, stack.enter_context(closing(_pieces(client, stored_in, timerange, pool))), mapping)
-            for member, stored_in, mapping in _members(client, flow)
-        ]
-        if not tracks:
-            raise InvalidInput(f"flow {flow_id} has neither video nor audio", field="format", value=flow["format"])
-        return join(tracks, output, timerange)
+        opened = tracks.opened(members, lambda of: _segments(client, of, timerange), stack)
+        return join(opened, output, timerange)
 
 
 def _flow(client: TamsClient, flow_id: str) -> Flow:
@@ -50,67 +40,14 @@ def _flow(client: TamsClient, flow_id: str) -> Flow:
     return flow
 
 
-def _members(client: TamsClient, flow: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
-    """Yield the mono-essence flows, the flow whose segments hold each, and where in its objects (App note 0006)."""
-    if flow["format"] != MULTI_FORMAT:
-        if flow["format"] in _KINDS:
-            yield flow, flow["id"], flow.get("container_mapping") or {}
-        return
-    for item in flow.get("flow_collection") or ():
-        member = _flow(client, item["id"])
-        if member["format"] in _KINDS:
-            stored_in = member if member.get("container") else flow
-            yield member, stored_in["id"], item.get("container_mapping") or member.get("container_mapping") or {}
-
-
-def _track(flow: Mapping[str, Any], pieces: Iterator[Piece], mapping: Mapping[str, Any]) -> Track:
-    language = (flow.get("tags") or {}).get("language_code")
-    return Track(
-        kind=cast("Kind", _KINDS[flow["format"]]),
-        pieces=pieces,
-        step=_step(flow.get("essence_parameters") or {}),
-        language=language if isinstance(language, str) else None,
-        position=mapping.get("format_track_index", 0),
-    )
-
-
-def _step(essence: Mapping[str, Any]) -> Fraction | None:
-    """Return the time between two pictures, or two coded audio frames, in seconds, if it is constant and known."""
-    if rate := essence.get("frame_rate"):
-        return Fraction(rate.get("denominator", 1), rate["numerator"])
-    frame_size = (essence.get("codec_parameters") or {}).get("coded_frame_size")
-    return Fraction(frame_size, essence["sample_rate"]) if frame_size and "sample_rate" in essence else None
-
-
-# --- objects ---------------------------------------------------------------------------------------------------------
-
-
-def _pieces(
-    client: TamsClient, flow_id: str, timerange: TimeRange | None, pool: ThreadPoolExecutor
-) -> Generator[Piece, None, None]:
-    """Yield the segments of a flow with their objects, a few of which are fetched ahead."""
-    fetching: deque[tuple[Segment, Future[IO[bytes]]]] = deque()
-    segments = client.segments(flow_id, timerange)
-    try:
-        for segment in segments:
-            fetching.append((segment, pool.submit(_fetch, client, segment)))
-            if len(fetching) > _AHEAD:
-                yield _piece(*fetching.popleft())
-        while fetching:
-            yield _piece(*fetching.popleft())
-    finally:
-        for _, future in fetching:
-            if not future.cancel() and future.exception() is None:
-                future.result().close()
-
-
-def _piece(segment: Segment, fetched: Future[IO[bytes]]) -> Piece:
-    offset_ns = parse_timestamp(segment.get("ts_offset", "0:0"), field="ts_offset")
-    return Piece(fetched.result(), TimeRange.parse(segment["timerange"], field="timerange"), offset_ns)
+def _segments(client: TamsClient, flow_id: str, timerange: TimeRange | None) -> Iterator[Stored]:
+    for segment in client.segments(flow_id, timerange):
+        place = TimeRange.parse(segment["timerange"], field="timerange")
+        offset_ns = parse_timestamp(segment.get("ts_offset", "0:0"), field="ts_offset")
+        yield Stored(place, offset_ns, partial(_fetch, client, segment))
 
 
 def _fetch(client: TamsClient, segment: Segment) -> IO[bytes]:
-    """Return the bytes of an object as a file, behind those of its initialisation object if it has one."""
     file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # closed by whoever reads the piece
     try:
         if init := segment.get("init_object"):

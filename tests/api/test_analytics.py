@@ -59,6 +59,13 @@ def test_json_has_the_summary_beside_the_rows(client):
     assert answer["average_flow_size"] == 3150
 
 
+def test_storage_usage_has_what_it_adds_up_to_beside_the_rows(client):
+    answer = client.get("/analytics/storage-usage?source_id=A").json
+    assert (answer["total_objects"], answer["total_size_bytes"], answer["average_size_bytes"]) == (5, 12_300, 2460)
+    assert (answer["most_accessed"], answer["average_access_count"]) == ([], 0)
+    assert [row["object_id"] for row in answer["least_accessed"]][:2] == ["object-1", "object-2"]
+
+
 @pytest.mark.parametrize(
     ("query", "flows"),
     [

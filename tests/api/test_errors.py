@@ -30,6 +30,7 @@ STATUSES = {
     errors.UnknownStorageBackend: 400,
     errors.SegmentOverlap: 400,
     errors.ObjectConflict: 400,
+    errors.NotPlayable: 400,
     errors.UploadBroken: 400,
     errors.UnreadableMedia: 400,
     errors.Forbidden: 403,

@@ -57,6 +57,7 @@ class Rules:
     anyone: bool = True
     asked: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
 
     def may_write(self, object_id: str) -> str:
         self.asked.append(object_id)
@@ -75,7 +76,9 @@ class Rules:
 
 def application(media: LocalMediaStore, rules: Rules) -> Flask:
     app = Flask("media")
-    routes = blueprint(media, may_write=rules.may_write, written=rules.written, authorise=rules.authorise)
+    routes = blueprint(
+        media, may_write=rules.may_write, written=rules.written, read=rules.read.append, authorise=rules.authorise
+    )
     app.register_blueprint(routes)
 
     def answer(error: TamsDataError) -> tuple[str, int]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from tams_data.media import LocalMediaStore
-from tests.benchmarks import columns, dataset, reading, tags, vast, writing
+from tests.benchmarks import analytics, columns, dataset, reading, tags, vast, writing
 from tests.benchmarks.report import Figure, show
 
 FLOWS = 1000
-NAMES = ("columns", "tags", "reading", "writing", "vast")
+NAMES = ("columns", "tags", "reading", "analytics", "writing", "vast")
 
 
 @click.command()
@@ -29,6 +29,8 @@ def main(names: tuple[str, ...], small: bool, folder: Path) -> None:
         figures += tags.filters(100_000 if small else 1_000_000)
     if "reading" in chosen:
         figures += _reading(folder.resolve(), segments)
+    if "analytics" in chosen:
+        figures += analytics.figures(_large(folder.resolve(), segments))
     if "writing" in chosen:
         figures += writing.rates()
     if "vast" in chosen:
@@ -38,13 +40,22 @@ def main(names: tuple[str, ...], small: bool, folder: Path) -> None:
 
 
 def _reading(folder: Path, segments: int) -> list[Figure]:
-    large, small = folder / "large" / "bench.duckdb", folder / "small" / "bench.duckdb"
-    for path, count in ((large, segments), (small, 10_000)):
-        media = LocalMediaStore(path.parent / "media", secret=bytes(32))
-        click.echo(f"a store of {count:,} segments in {path.parent} …")
-        dataset.build(path, segments=count, flows=FLOWS, storage_id=media.backend.id)
+    large, small = _large(folder, segments), _store(folder / "small", 10_000)
     figures = list(reading.in_process(large, segments=segments, flows=FLOWS))
     return figures + list(reading.over_http(large, small, segments=segments, flows=FLOWS, small_segments=10_000))
+
+
+def _large(folder: Path, segments: int) -> Path:
+    return _store(folder / "large", segments)
+
+
+def _store(folder: Path, segments: int) -> Path:
+    """The file of a store of so many segments, which is made unless a run before made it."""
+    click.echo(f"a store of {segments:,} segments in {folder} …")
+    media = LocalMediaStore(folder / "media", secret=bytes(32))
+    path = folder / "bench.duckdb"
+    dataset.build(path, segments=segments, flows=FLOWS, storage_id=media.backend.id)
+    return path
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from mediatimestamp.constants import UTC_LEAP
 
 from tams_data.errors import InvalidTimeRange, InvalidTimestamp
 from tams_data.timerange import (
+    FIRST_CIVIL_NS,
     MAX_NS,
     MIN_NS,
     NS_PER_SECOND,
@@ -29,6 +30,7 @@ from tams_data.timerange import (
     format_column,
     format_timestamp,
     format_timestamp_column,
+    format_utc,
     gaps,
     islands,
     joined,
@@ -443,3 +445,6 @@ class TestColumns:
         microsecond, epoch = timedelta(microseconds=1), datetime(1970, 1, 1, tzinfo=timezone.utc)
         assert [ns // 1000 for ns in found] == [(utc_from_tai(ns) - epoch) // microsecond for ns in stamps]
         assert [ns % 1000 for ns in found] == [ns % 1000 for ns in stamps]
+
+    def test_the_first_civil_instant_is_the_first_of_1972(self):
+        assert format_utc(FIRST_CIVIL_NS) == "1972-01-01T00:00:00.000000000Z"

@@ -9,10 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tams_data.engines.base import UNBOUND, Described, Query
+from tams_data.engines.base import UNBOUND, Description, Query, Reader
 from tams_data.errors import InvalidInput
 
-Summary = Callable[[pa.Table], Mapping[str, Any]]
+Describe = Callable[[], Description]
+Summary = Callable[..., Mapping[str, Any]]
+"""Makes of the rows, and of those of the analyses `beside` by their names, what they add up to."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Analysis:
 
     `query` takes the tables, the filters of `filters.NAMES` that it `takes`, and its own `parameters`. `columns`
     says of each column of its rows what it holds and in which unit. `summary` makes of the rows what the whole adds
-    up to.
+    up to. Where it takes more than the rows, `beside` names the other analyses, each with parameters of its own;
+    they are run with the same filters, and those parameters that they have as well.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Analysis:
     takes: tuple[str, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     summary: Summary | None = None
+    beside: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -71,7 +75,14 @@ class Analysis:
             [types.field(name).with_metadata({"description": text}) for name, text in self.columns.items()]
         )
 
-    def rows(self, reader: Described, values: Mapping[str, Any], options: Mapping[str, Hashable]) -> pa.Table:
+    def rows(
+        self,
+        reader: Reader,
+        values: Mapping[str, Any],
+        options: Mapping[str, Hashable],
+        *,
+        describe: Describe,  # noqa: ARG002  # for those that are not of the tables alone
+    ) -> pa.Table:
         """Its rows, of which `schema` names the columns; values and options as `Reader.read` takes them."""
         return reader.read(self.query, values, **options)
 

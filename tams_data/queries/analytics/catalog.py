@@ -9,8 +9,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from tams_data import schema
-from tams_data.engines.base import Described, Tables
-from tams_data.queries.analytics.analysis import Analysis
+from tams_data.engines.base import Reader, Tables
+from tams_data.queries.analytics.analysis import Analysis, Describe
 
 
 def schema_version(tables: Tables) -> ir.Table:
@@ -30,9 +30,11 @@ class _Catalog(Analysis):
             ]
         )
 
-    def rows(self, reader: Described, values: Mapping[str, Any], options: Mapping[str, Hashable]) -> pa.Table:
-        (version,) = super().rows(reader, values, options)["schema_version"].to_pylist()
-        found = reader.describe()
+    def rows(
+        self, reader: Reader, values: Mapping[str, Any], options: Mapping[str, Hashable], *, describe: Describe
+    ) -> pa.Table:
+        (version,) = super().rows(reader, values, options, describe=describe)["schema_version"].to_pylist()
+        found = describe()
         whole = {"engine": found.engine, "engine_version": found.version, "schema_version": version}
         rows = [
             {

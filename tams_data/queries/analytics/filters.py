@@ -30,21 +30,28 @@ def flows(tables: Tables, **filters: Any) -> ir.Table:
     return found.filter(*wanted) if wanted else found
 
 
-def segments(tables: Tables, **filters: Any) -> ir.Table:
-    """The segments that all filters leave, cut to the window of media time."""
-    found = tables.segments
-    if "flow_id" in filters:
-        # beside the join below: this is what zone maps and pushdown see
-        found = found.filter(_is(found.flow_id, filters["flow_id"]))
+def segments(tables: Tables, *, cut: bool = True, **filters: Any) -> ir.Table:
+    """The segments that all filters leave, cut to the window of media time, or as they are."""
+    found = of_flows(tables, tables.segments, **filters)
     if "start_ns" in filters:
-        found = timerange.clip(found, filters["start_ns"], filters["end_ns"])
+        within = timerange.clip if cut else timerange.overlapping
+        found = within(found, filters["start_ns"], filters["end_ns"])
     found = registered(found, **filters)
-    if filters.keys() & (set(OF_FLOW) - {"flow_id"}):
-        wanted = flows(tables, **filters)
-        found = found.semi_join(wanted, found.flow_id == wanted.id)
     if "storage_id" in filters:
         there = stored(tables, **filters)
         found = found.semi_join(there, found.object_key == there.object_key)
+    return found
+
+
+def of_flows(tables: Tables, t: ir.Table, **filters: Any) -> ir.Table:
+    """Those rows of a table with `flow_id` that belong to flows which the filters leave."""
+    found = t
+    if "flow_id" in filters:
+        # beside the join below: this is what zone maps and pushdown see
+        found = found.filter(_is(found.flow_id, filters["flow_id"]))
+    if filters.keys() & (set(OF_FLOW) - {"flow_id"}):
+        wanted = flows(tables, **filters)
+        found = found.semi_join(wanted, found.flow_id == wanted.id)
     return found
 
 

@@ -16,6 +16,9 @@ from tams_data.queries.analytics.analysis import Analysis, Parameter
 
 _GROUPS = ("format", "codec", "container", "frame_width", "frame_height", "status")
 
+_ROUNDED_TO_NS = 1_000_000
+"""What delays are rounded to for their quantiles. To the nanosecond nearly every segment would have one of its own."""
+
 
 def usage(tables: Tables, **filters: Any) -> ir.Table:
     """Flows in groups of a kind, and what their segments add up to; the largest group first."""
@@ -24,7 +27,7 @@ def usage(tables: Tables, **filters: Any) -> ir.Table:
     groups = found.group_by(*_GROUPS).aggregate(
         flows=found.count(),
         segments=found.segments.sum().fill_null(0).cast("int64"),
-        covered_ns=covered.cast("int64"),
+        covered_ns=timerange.total_ns(found.covered_ns),
         size_bytes=size.cast("int64"),
         measured_bit_rate=_bit_rate(size, covered),
         declared_bit_rate=(found.avg_bit_rate.mean() * 1000).round().cast("int64"),
@@ -54,6 +57,72 @@ def listed(tables: Tables, *, now_ns: int, limit: int, **filters: Any) -> ir.Tab
     return rows.order_by(rows.last_write_ns.desc(nulls_first=False), "flow_id").limit(limit)
 
 
+def ingest_delay(tables: Tables, **filters: Any) -> ir.Table:
+    """How long after the end of their media segments were registered: of all, and of each format.
+
+    The quantiles are exact for delays in whole milliseconds, by nearest rank: the least delay that a given share of
+    the segments does not exceed. That needs a count of each delay that there is, and no engine's own function.
+    """
+    segments = filtering.segments(tables, cut=False, **filters)
+    # An open end, and one that is no time of day, are at no instant that a clock could be held against.
+    segments = segments.filter(segments.end_ns >= timerange.FIRST_CIVIL_NS, segments.end_ns < timerange.MAX_NS)
+    delays = segments.select("flow_id", delay_ns=segments.created_ns - timerange.utc_ns(segments.end_ns))
+    flows = tables.flows.select("id", "format")
+    found = delays.join(flows, delays.flow_id == flows.id)
+    # Not divided: engines divide by floats. The remainder has the sign of the delay, so this is rounded toward 0.
+    found = found.select("format", "delay_ns", rounded_ns=found.delay_ns - found.delay_ns % _ROUNDED_TO_NS)
+    counted = found.group_by("format", "rounded_ns").aggregate(
+        count=found.count(), minimum_ns=found.delay_ns.min(), maximum_ns=found.delay_ns.max()
+    )
+    of_all = counted.group_by("rounded_ns").aggregate(
+        format=ibis.null("string"),
+        count=counted["count"].sum().cast("int64"),
+        minimum_ns=counted.minimum_ns.min(),
+        maximum_ns=counted.maximum_ns.max(),
+    )
+    each = ibis.union(counted, of_all.select(counted.columns))
+    return _quantiles(each).order_by(ibis.asc("format", nulls_first=True))
+
+
+def _quantiles(counted: ir.Table) -> ir.Table:
+    """The quantiles of each format, of how often each delay is there."""
+    until = ibis.window(group_by="format", order_by="rounded_ns", rows=(None, 0))
+    whole = ibis.window(group_by="format")
+    ranked = counted.mutate(
+        rank=counted["count"].sum().over(until).cast("int64"), of=counted["count"].sum().over(whole).cast("int64")
+    )
+
+    def at(percent: int) -> ir.IntegerScalar:
+        reached = ranked["rank"] * 100 >= ranked.of * percent
+        return ranked.rounded_ns.min(where=reached)
+
+    return ranked.group_by("format").aggregate(
+        segments=ranked.of.max(),
+        minimum_ns=ranked.minimum_ns.min(),
+        median_ns=at(50),
+        p90_ns=at(90),
+        p99_ns=at(99),
+        maximum_ns=ranked.maximum_ns.max(),
+    )
+
+
+def reuse(tables: Tables, **filters: Any) -> ir.Table:
+    """How many segments use an object: a row for each number of uses that there is, the least first.
+
+    Of n segments there are fewer than sqrt(2 n) numbers of uses, so the rows are few.
+    """
+    segments = filtering.segments(tables, **filters)
+    used = segments.group_by("object_key").aggregate(uses=segments.count())
+    objects = tables.objects.select("key", "size_bytes")
+    found = used.join(objects, used.object_key == objects.key)
+    groups = found.group_by("uses").aggregate(
+        objects=found.count(),
+        segments=found.uses.sum().cast("int64"),
+        size_bytes=found.size_bytes.sum().fill_null(0).cast("int64"),
+    )
+    return groups.order_by("uses")
+
+
 def _with_totals(tables: Tables, **filters: Any) -> ir.Table:
     """Flows, and in `segments`, `covered_ns` and the like what those of their segments that filters leave add up to.
 
@@ -78,7 +147,7 @@ def _totals(tables: Tables, **filters: Any) -> ir.Table:
         start_ns=found.start_ns.min(),
         end_ns=found.end_ns.max(),
         segments=found.count(),
-        covered_ns=found.length_ns.sum().fill_null(0).cast("int64"),
+        covered_ns=timerange.total_ns(found.length_ns),
         size_bytes=found.size_bytes.sum().fill_null(0).cast("int64"),
     )
 
@@ -113,7 +182,7 @@ _OF_A_GROUP = {
 }
 _OF_TOTALS = {
     "segments": "How many segments",
-    "covered_ns": "Sum of the segments' durations, ns",
+    "covered_ns": "Sum of the segments' durations, ns; null: above 292 years",
     "size_bytes": "Bytes of the objects of the segments, each use counted, as far as sizes are known",
     "measured_bit_rate": "size_bytes over covered_ns, bit/s; null: nothing is covered",
 }
@@ -157,5 +226,32 @@ ANALYSES = (
             "now_ns": Parameter("The present, ns UTC", 0),
             "limit": Parameter("Most rows", 1000, least=1, most=100_000, shapes=True),
         },
+    ),
+    Analysis(
+        "ingest-delay",
+        ingest_delay,
+        "How long after the end of their media segments were registered",
+        {
+            "format": "Content format, a URN; null: the row of all",
+            "segments": "How many segments, without those whose end is open or before 1972",
+            "minimum_ns": "The shortest delay, ns; negative: registered before the end of its media",
+            "median_ns": "The delay that half of them do not exceed, ns, rounded toward 0 to 1 ms",
+            "p90_ns": "The delay that 90 % of them do not exceed, ns, rounded toward 0 to 1 ms",
+            "p99_ns": "The delay that 99 % of them do not exceed, ns, rounded toward 0 to 1 ms",
+            "maximum_ns": "The longest delay, ns",
+        },
+        takes=filtering.NAMES,
+    ),
+    Analysis(
+        "reuse",
+        reuse,
+        "How many segments use an object",
+        {
+            "uses": "How many segments use each of these objects",
+            "objects": "How many objects",
+            "segments": "How many segments use one of them",
+            "size_bytes": "Bytes of the objects, each counted once, as far as sizes are known",
+        },
+        takes=filtering.NAMES,
     ),
 )

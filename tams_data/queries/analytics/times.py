@@ -29,22 +29,15 @@ def analysed(tables: Tables, **filters: Any) -> ir.Table:
     """One row: how many segments there are, how long, and what lies between them."""
     found = filtering.segments(tables, **filters)
     lengths = found.select(length_ns=timerange.length_ns(found))
-    total = lengths.length_ns.sum().fill_null(0)  # wider than int64 in the engine: only the result must fit
     durations = lengths.aggregate(
         total_segments=lengths.count(),
         average_duration_ns=lengths.length_ns.mean().round().cast("int64"),
         minimum_duration_ns=lengths.length_ns.min(),
         maximum_duration_ns=lengths.length_ns.max(),
-        total_duration_ns=ibis.ifelse(total <= MAX_NS, total, ibis.null("int64")),
+        total_duration_ns=timerange.total_ns(lengths.length_ns),
     )
     holes = timerange.seams(_pieces(tables, **filters))
-    missing = holes.length_ns.sum().fill_null(0)
-    return durations.cross_join(
-        holes.aggregate(
-            gaps=holes.count(),
-            gap_ns=ibis.ifelse(missing <= MAX_NS, missing, ibis.null("int64")),
-        )
-    )
+    return durations.cross_join(holes.aggregate(gaps=holes.count(), gap_ns=timerange.total_ns(holes.length_ns)))
 
 
 def coverage(tables: Tables, *, by: str, limit: int, **filters: Any) -> ir.Table:
@@ -174,13 +167,14 @@ def _pieces(tables: Tables, resolution_ns: Nanoseconds = 1, **filters: Any) -> i
 
     Without a filter by segment, a flow that has no hole is one piece, and its segments are not read.
     """
-    segments = filtering.segments(tables, **filters)
     if filters.keys() & set(filtering.OF_SEGMENT):
-        return timerange.condensed(segments, resolution_ns)
-    flows, kept = filtering.flows(tables, **filters), tables.flow_timelines
-    kept = kept.filter(kept.segment_count > 0).semi_join(flows, kept.flow_id == flows.id)
+        return timerange.condensed(filtering.segments(tables, **filters), resolution_ns)
+    kept = filtering.of_flows(tables, tables.flow_timelines, **filters)
+    kept = kept.filter(kept.segment_count > 0)
     whole = timerange.hides_no_hole(kept, resolution_ns)
     unbroken = kept.filter(whole).select("flow_id", "start_ns", "end_ns", "covered_ns", segments="segment_count")
+    # of the other filters `kept` has seen to; by the id, zone maps leave out what is not of the flow
+    segments = filtering.segments(tables, **{name: one for name, one in filters.items() if name == "flow_id"})
     broken = segments.semi_join(kept.filter(~whole), "flow_id")
     rest = timerange.condensed(broken, resolution_ns)
     return unbroken.select(*rest.columns).cast(rest.schema()).union(rest)

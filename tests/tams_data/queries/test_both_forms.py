@@ -98,6 +98,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (objects.copies, {"keys": [1, 2]}, {}),
     (objects.copies_due, {"now_ns": 2**62}, {"limit": 9}),
     (objects.sizes, {"keys": [1, 2]}, {}),
+    (objects.accesses, {"keys": KEYS}, {}),
     (objects.unsized, {"storage_id": BACKEND, "after": (0, 0), "before_ns": 2**62}, {"limit": 9}),
     *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
     (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
@@ -150,6 +151,7 @@ def filled(database):
         insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "waiting", "status": "created"})
         insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "ended", "status": "done", "expiry_ns": 9})
         insert(transaction, schema.OBJECT_COPIES, of_copy)
+        insert(transaction, schema.OBJECT_ACCESSES, {"object_key": 1, "media_gets": 2, "urls_given": 3, "last_ns": 4})
         insert(transaction, schema.DISCARDED_BYTES, {"object_id": "gone", "storage_id": BACKEND, "created_ns": 1})
     return database
 

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from tams_data import schema
+from tams_data.analytics import Analytics
 from tams_data.queries.analytics import ANALYSES
-from tams_data.timerange import TimeRange
-from tests.tams_data.queries.analytics.paper import AUDIO, DAY, DISK, ON_AIR, ON_AIR_UTC, SECOND, TAPE, VIDEO
+from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
+from tests.tams_data.builders import flow_row, insert, segment_row
+from tests.tams_data.queries.analytics import paper
+from tests.tams_data.queries.analytics.paper import (
+    AUDIO,
+    DATA,
+    DAY,
+    DISK,
+    IMAGE,
+    ON_AIR,
+    ON_AIR_UTC,
+    SECOND,
+    TAPE,
+    VIDEO,
+)
 
 
 def groups(rows):
@@ -115,3 +130,114 @@ def test_staleness_is_the_time_since_the_last_write(analytics):
 def test_flows_come_in_order_of_their_last_write_up_to_the_limit(analytics):
     assert analytics.run("flows", limit=4)["flow_id"].to_pylist() == ["edit", "stills", "elsewhere", "archive"]
     assert set(analytics.run("flows")["flow_id"].to_pylist()[-2:]) == {"empty", "news"}
+
+
+# --- how late segments are -------------------------------------------------------------------------------------------
+
+
+def delays(rows):
+    """Segments, and seconds of the least delay, the quantiles and the most, by format."""
+    names = ("minimum_ns", "median_ns", "p90_ns", "p99_ns", "maximum_ns")
+    return {one["format"]: (one["segments"], *(one[name] / SECOND for name in names)) for one in rows.to_pylist()}
+
+
+def test_delays_are_told_of_all_segments_and_of_each_format(analytics):
+    assert delays(analytics.run("ingest-delay")) == {
+        # 7 at once, 6 after 1 s, then 2, 4, 10, 10, an hour, an hour, an hour, a day: the 11th, the 19th, the 21st
+        None: (21, 0, 1, 3600, 86_400, 86_400),
+        # one at once, 6 after 1 s, then 4, 10, 10, an hour, an hour, an hour, a day: the 7th, the 13th, the 14th
+        VIDEO: (14, 0, 1, 3600, 86_400, 86_400),
+        AUDIO: (4, 0, 0, 2, 2, 2),
+        DATA: (1, 0, 0, 0, 0, 0),
+        IMAGE: (2, 0, 0, 0, 0, 0),
+    }
+
+
+def test_the_row_of_all_comes_first(analytics):
+    formats = analytics.run("ingest-delay")["format"].to_pylist()
+    assert formats == [None, *sorted(formats[1:])]
+
+
+def test_a_window_leaves_the_delays_of_its_segments_as_they_are(analytics):
+    window = TimeRange(ON_AIR + 5 * SECOND, ON_AIR + 25 * SECOND)
+    found = delays(analytics.run("ingest-delay", flow_id="camera-a", timerange=window))
+    assert found == {None: (3, 1, 1, 4, 4, 4), VIDEO: (3, 1, 1, 4, 4, 4)}
+
+
+def test_of_no_segments_there_is_no_delay(analytics):
+    assert analytics.run("ingest-delay", flow_id="empty").num_rows == 0
+
+
+@pytest.fixture
+def late(database):
+    """The analyses of a flow whose segments end and were registered at the times that are given, in ns."""
+    database.create_tables()
+
+    def made(*segments: tuple[int, int]) -> Analytics:
+        with database.transaction() as transaction:
+            insert(transaction, schema.FLOWS, flow_row(id="f"))
+            rows = [segment_row("f", end - 1, end, created_ns=created) for end, created in segments]
+            insert(transaction, schema.SEGMENTS, *rows)
+        return Analytics(database)
+
+    yield made
+    database.close()
+
+
+def test_ends_that_are_no_instant_of_a_clock_are_left_out(late):
+    on_time = (ON_AIR, ON_AIR_UTC)
+    analytics = late((MAX_NS, ON_AIR_UTC), on_time, (10 * SECOND, ON_AIR_UTC), (MIN_NS + 100, ON_AIR_UTC))
+    assert set(delays(analytics.run("ingest-delay")).values()) == {(1, 0, 0, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("delay_ns", "median_ns"),
+    [(1_999_999, 1_000_000), (1_000_000, 1_000_000), (999_999, 0), (-999_999, 0), (-1_999_999, -1_000_000)],
+)
+def test_quantiles_are_of_whole_milliseconds_and_extremes_exact(late, delay_ns, median_ns):
+    (row, _) = late((ON_AIR, ON_AIR_UTC + delay_ns)).run("ingest-delay").to_pylist()
+    assert (row["minimum_ns"], row["median_ns"], row["maximum_ns"]) == (delay_ns, median_ns, delay_ns)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 11, 99, 100, 101])
+def test_quantiles_are_those_of_the_nearest_rank(late, count):
+    delays_ms = [(i * 37 % count) ** 2 for i in range(count)]
+    (row, _) = late(*((ON_AIR, ON_AIR_UTC + one * 10**6) for one in delays_ms)).run("ingest-delay").to_pylist()
+    ranked = sorted(delays_ms)
+    for name, percent in (("median_ns", 50), ("p90_ns", 90), ("p99_ns", 99)):
+        assert row[name] == ranked[-(-count * percent // 100) - 1] * 10**6
+
+
+# --- how often objects are used --------------------------------------------------------------------------------------
+
+
+def uses(rows):
+    """Objects, segments and bytes by the number of uses."""
+    return {one["uses"]: (one["objects"], one["segments"], one["size_bytes"]) for one in rows.to_pylist()}
+
+
+def test_objects_are_counted_by_how_many_segments_use_them(analytics):
+    of_once = 1000 + 3000 + 300 + 1000 + 1000 + 9000 + 150 + 150 + 500 + 500 + 50_000 + 50_000 + 10 + 10 + 10
+    # object 6 is used by camera-b and the edit, object 2 by camera-a and twice by the edit
+    assert uses(analytics.run("reuse")) == {1: (16, 16, of_once), 2: (1, 2, 1000), 3: (1, 3, 2000)}
+
+
+def test_uses_are_those_that_the_filters_leave(analytics):
+    assert uses(analytics.run("reuse", flow_id="edit")) == {1: (1, 1, 1000), 2: (1, 2, 2000)}
+    assert uses(analytics.run("reuse", storage_id=TAPE)) == {1: (2, 2, 4000), 3: (1, 3, 2000)}
+    assert analytics.run("reuse", flow_id="empty").num_rows == 0
+
+
+def test_more_media_time_than_can_be_counted_is_null(database):
+    years = 200 * 365 * DAY
+    flow = {**paper.H264, "source_id": "s", "tags": "{}", "tag_terms": [], "metadata_version": "1"}
+    flow |= {"metadata_updated_ns": 0, "created_ns": 0}
+    timeline = {"segment_count": 1, "covered_ns": years, "longest_ns": years, "size_bytes": 1000}
+    with database.transaction() as transaction:
+        transaction.insert(schema.FLOWS, schema.FLOWS.rows({**flow, "id": one} for one in "ab"))
+        rows = schema.FLOW_TIMELINES.rows({**timeline, "flow_id": one} for one in "ab")
+        transaction.insert(schema.FLOW_TIMELINES, rows)
+    (row,) = Analytics(database).run("flow-usage").to_pylist()
+    assert (row["flows"], row["covered_ns"], row["size_bytes"]) == (2, None, 2000)
+    (row,) = Analytics(database).run("flow-usage", flow_id="a").to_pylist()
+    assert row["covered_ns"] == years

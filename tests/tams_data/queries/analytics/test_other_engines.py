@@ -22,9 +22,7 @@ from tests.tams_data.queries.analytics import paper
 FILTERS: dict[str, dict[str, Any]] = {
     "none": {},
     "flow": {"flow_id": "edit"},
-    "source": {"source_id": "A"},
-    "format": {"format": paper.VIDEO},
-    "codec": {"codec": "video/h264"},
+    "flows": {"flow_id": ("camera-a", "camera-b"), "source_id": "A", "format": paper.VIDEO, "codec": "video/h264"},
     "tags": {"any_tags": ([schema.tag_term("site", "london"), schema.tag_term("site", "leeds")],)},
     "without a tag": {"no_tags": [schema.tag_term("site")]},
     "backend": {"storage_id": paper.TAPE},

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
+from itertools import pairwise
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tams_data import schema
+from tams_data.analytics import Analytics
+from tams_data.engines.duckdb import DuckDB
 from tams_data.errors import InvalidInput
 from tams_data.queries.analytics import ANALYSES
-from tams_data.timerange import TimeRange
-from tests.tams_data.queries.analytics.paper import AUDIO, DAY, HOUR, ON_AIR, ON_AIR_UTC, SECOND, TAPE
+from tams_data.queries.analytics.times import ANALYSES as ANALYSES_OF_TIME
+from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
+from tests.conftest import ENGINES
+from tests.tams_data.queries.analytics.paper import AUDIO, DAY, HOUR, ON_AIR, ON_AIR_UTC, SECOND, TAPE, VIDEO
 
 
 def seconds(ns):
@@ -288,3 +298,121 @@ def test_a_flow_that_stops_and_goes_on_within_a_stretch_is_live_once(analytics):
     assert found["flows"].to_pylist() == [2, 2]
     found = analytics.run("live-flows", flow_id="camera-b", bucket_ns=10 * SECOND)
     assert found["flows"].to_pylist() == [1, 0, 1, 1]
+
+
+def stored(database, segments):
+    """Put segments, by flow, into an empty database: flows f and g of source S, the others of one each."""
+    database.create_tables()
+    sources = {"f": "S", "g": "S"}
+    flow = {"format": VIDEO, "tags": "{}", "tag_terms": [], "created_ns": 0}
+    flow |= {"metadata_version": "1", "metadata_updated_ns": 0}
+    rows = [{"flow_id": name, "start_ns": s, "end_ns": e} for name, own in segments.items() for s, e in own]
+    timelines = [
+        {
+            "flow_id": name,
+            "start_ns": min((s for s, _ in own), default=None),
+            "end_ns": max((e for _, e in own), default=None),
+            "segment_count": len(own),
+            # what the store never has, as it takes no segment without an end: any number that int64 holds
+            "covered_ns": min(sum(e - s for s, e in own), MAX_NS),
+            "longest_ns": 0,
+            "size_bytes": 0,
+        }
+        for name, own in segments.items()
+    ]
+    with database.transaction() as transaction:
+        flows = ({**flow, "id": name, "source_id": sources.get(name, name)} for name in segments)
+        transaction.insert(schema.FLOWS, schema.FLOWS.rows(flows))
+        transaction.insert(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(timelines))
+        numbered = ({**one, "object_key": i, "created_ns": 0} for i, one in enumerate(rows))
+        transaction.insert(schema.SEGMENTS, schema.SEGMENTS.rows(numbered))
+    return Analytics(database)
+
+
+@pytest.fixture(params=ENGINES)
+def unbounded(request):
+    """A flow without a start and an end, one with a hole, and one that is all time but for a hole."""
+    database = ENGINES[request.param]()
+    yield stored(
+        database,
+        {
+            "f": [(MIN_NS, 0), (0, MAX_NS)],
+            "g": [(MIN_NS + 1, 5), (10, MAX_NS - 1)],
+            "h": [(MIN_NS + 1, MIN_NS + 2), (MAX_NS - 2, MAX_NS - 1)],
+            "i": [(0, 10)],
+        },
+    )
+    database.close()
+
+
+@pytest.mark.parametrize("timerange", [None, TimeRange(MIN_NS, 7), TimeRange(7, MAX_NS), TimeRange(-HOUR, HOUR)])
+def test_nothing_overflows_where_time_is_open(unbounded, timerange):
+    for one in ANALYSES_OF_TIME:
+        unbounded.run(one.name, timerange=timerange)
+    for by in ("source", "store"):
+        unbounded.run("coverage", by=by, timerange=timerange)
+
+
+def test_what_int64_cannot_count_is_null_and_the_rest_is_there(unbounded):
+    found = {one["id"]: (one["covered_ns"], one["gaps"]) for one in unbounded.run("coverage").to_pylist()}
+    assert found == {"f": (None, 0), "g": (None, 1), "h": (None, 1), "i": (10, 0)}
+    gaps = [(one["flow_id"], one["length_ns"]) for one in unbounded.run("gaps").to_pylist()]
+    assert gaps == [("h", None), ("g", 5)]
+    (row,) = unbounded.run("coverage", by="source", source_id="S", timerange=TimeRange(-HOUR, HOUR)).to_pylist()
+    assert (row["window_ns"], row["covered_ns"], row["gaps"]) == (2 * HOUR, 2 * HOUR, 0)
+    live = unbounded.run("live-flows", timerange=TimeRange(-HOUR, HOUR)).to_pylist()
+    assert live == [{"hour_ns": -HOUR, "flows": 2}, {"hour_ns": 0, "flows": 3}]
+
+
+UNIT = 200 * SECOND
+
+
+@st.composite
+def timelines(draw):
+    """Segments of some flows, in seconds, none before another has ended."""
+    found = {}
+    for flow in "fghi":
+        at = draw(st.integers(0, 9))
+        found[flow] = []
+        for hole, length in draw(st.lists(st.tuples(st.sampled_from([0, 0, 1, 6, 40]), st.integers(1, 7)), max_size=9)):
+            found[flow].append((at + hole, at + hole + length))
+            at += hole + length
+    return found
+
+
+@given(timelines(), st.none() | st.tuples(st.integers(0, 20), st.integers(1, 60)))
+@settings(max_examples=15, deadline=None)
+def test_coverage_gaps_and_live_flows_are_what_counting_gives(segments, asked):
+    """Unit by unit of time: which flows have it."""
+    database = DuckDB(None)
+    analytics = stored(database, {flow: [(s * UNIT, e * UNIT) for s, e in own] for flow, own in segments.items()})
+    start, end = (0, 10**6) if asked is None else (asked[0], sum(asked))
+    filters = {} if asked is None else {"timerange": TimeRange(start * UNIT, end * UNIT)}
+    has = {flow: {n for s, e in own for n in range(max(s, start), min(e, end))} for flow, own in segments.items()}
+
+    groups = {
+        "flow": has,
+        "source": {"S": has["f"] | has["g"], "h": has["h"], "i": has["i"]},
+        "store": {"store": set().union(*has.values())},
+    }
+    for by, expected in groups.items():
+        rows = analytics.run("coverage", by=by, **filters).to_pylist()
+        assert {one["id"]: (one["covered_ns"], one["gap_ns"], one["gaps"]) for one in rows} == {
+            name: (len(units) * UNIT, sum(b - a for a, b in holes(units)) * UNIT, len(holes(units)))
+            for name, units in expected.items()
+        }
+    rows = analytics.run("gaps", **filters).to_pylist()
+    assert sorted((one["flow_id"], one["start_ns"], one["end_ns"]) for one in rows) == [
+        (flow, a * UNIT, b * UNIT) for flow, units in has.items() for a, b in holes(units)
+    ]
+    # 200 s go 18 times into an hour, and before 1972 UTC is taken to be TAI
+    live = Counter(hour for units in has.values() for hour in {n // 18 for n in units})
+    rows = analytics.run("live-flows", **filters).to_pylist()
+    assert {one["hour_ns"] // HOUR: one["flows"] for one in rows if one["flows"]} == live
+    assert [one["hour_ns"] // HOUR for one in rows] == (list(range(min(live), max(live) + 1)) if live else [])
+    database.close()
+
+
+def holes(units):
+    """What lies between the first and the last of some numbers and is none of them, as ranges."""
+    return [(a + 1, b) for a, b in pairwise(sorted(units)) if b > a + 1]

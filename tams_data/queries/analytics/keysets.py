@@ -1,0 +1,45 @@
+"""Sets of object keys as bitmaps: which of millions of objects have a segment, or an instance.
+
+Joining ten million objects with as many instances key by key builds a hash table of ten million rows. Keys are given
+out in ascending order, so 32 neighbours fit into one integer: the instances shrink to a thirtieth of their number
+before they are joined, and a bit says whether the object is among them. Exact, and half to a third of the time.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+_SHIFT = 5
+_LAST = 2**_SHIFT - 1
+"""The low bits of a key are its place in a block. 32 of the 63 that an int64 has without its sign: a shift is exact
+on every engine, a division is one of floats on some."""
+
+
+def keyset(t: ir.Table, column: str, *by: str) -> ir.Table:
+    """The keys in a column that is never null, for each value of the columns `by`: `block`, `mask`, a row for each 32.
+
+    The bit `n` of `mask` stands for the key `32 * block + n`.
+    """
+    key = t[column]
+    marked = t.select(*by, block=key >> _SHIFT, bit=ibis.literal(1, "int64") << (key & _LAST))
+    return marked.group_by("block", *by).aggregate(mask=marked.bit.bit_or())
+
+
+def among(t: ir.Table, keys: ir.Table) -> ir.Table:
+    """Rows of `t`, by its column `key`, that are in a keyset: one for each value of what the keyset is by.
+
+    The columns are those of `t`, and the keyset's `block` and `mask` and what it is by.
+    """
+    found = t.join(keys, (t.key >> _SHIFT) == keys.block)
+    return found.filter(_bit(found) == 1)
+
+
+def outside(t: ir.Table, keys: ir.Table) -> ir.Table:
+    """Rows of `t`, by its column `key`, that are not in a keyset, which is by nothing. Columns as of `among`."""
+    found = t.left_join(keys, (t.key >> _SHIFT) == keys.block)
+    return found.filter(found.mask.isnull() | (_bit(found) == 0))
+
+
+def _bit(t: ir.Table) -> ir.IntegerColumn:
+    return (t.mask >> (t.key & _LAST)) & 1
