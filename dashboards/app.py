@@ -49,7 +49,7 @@ class Session:
         self.bar = FilterBar(self.filters, self.clock, problem=problem)
         schedule = _schedule()
         self.board = Board(
-            page.shown, service.answers, self.filters, self.clock, service=service.url, schedule=schedule
+            page.pictures, service.answers, self.filters, self.clock, service=service.url, schedule=schedule
         )
         self.template = self._built(page, service)
         self.filters.param.watch(self._write_url, ["source_id", "format", "tags", "start_ns", "end_ns"])
@@ -93,7 +93,7 @@ class Session:
         template.add_panel("alert", self.board.alert)
         if page.top is not None:
             template.add_panel("top", page.top(service, self.filters, self.clock))
-        variables = {"page": page, "pages": PAGES, "pictures": page.shown, "service": "TAMS", "assets": "assets"}
+        variables = {"page": page, "pages": PAGES, "pictures": page.pictures, "service": "TAMS", "assets": "assets"}
         for name, value in {**variables, "version": __version__}.items():
             template.add_variable(name, value)
         return template

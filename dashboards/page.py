@@ -13,7 +13,6 @@ from dashboards.filters import Filters
 from dashboards.picture import Picture
 from tams_data.analytics import Runs
 from tams_data.client import TamsClient
-from tams_data.queries.analytics import ANALYSES
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,3 @@ class Page:
     pictures: Sequence[Picture]
     top: Top | None = None
     top_title: str = ""
-
-    @property
-    def shown(self) -> Sequence[Picture]:
-        """The pictures of the analyses that there are."""
-        return [one for one in self.pictures if one.analysis in ANALYSES]

@@ -8,7 +8,8 @@ import pytest
 from panel.io.location import Location
 
 from dashboards.answers import Answers
-from dashboards.app import PAGES, Service, Session
+from dashboards.app import PAGES, Session
+from dashboards.page import Service
 from tams_data.analytics import Analytics
 from tams_data.client import TamsClient
 from tams_data.engines.duckdb import DuckDB
@@ -20,7 +21,8 @@ def service() -> Iterator[Service]:
     database.create_tables()
     analytics = Analytics(database)
     answers = Answers(analytics)
-    yield Service("http://tams", "http://tams", TamsClient("http://tams"), analytics, answers, dict)
+    with TamsClient("http://tams") as client:
+        yield Service("http://tams", "http://tams", client, analytics, answers, dict)
     answers.close()
     database.close()
 

@@ -48,7 +48,7 @@ def test_a_page_opens_without_complaint_from_this_origin_alone_and_fits(
     opened = watched(f"{dashboard.url}/{page_of.path}", width=width, theme=theme)
     page = ready(opened.page)
     expect(page.get_by_role("heading", level=1)).to_have_text(page_of.title)
-    for one in page_of.shown:
+    for one in page_of.pictures:
         expect(card(page, one.title)).to_be_visible()
     picture_of(page, f"{page_of.path or 'overview'}-{look}")
     assert opened.complaints == []

@@ -53,10 +53,10 @@ def test_a_page_follows_the_store_without_a_reload(
     expect(card(page, "At a glance")).to_contain_text("This store is empty")
     with TamsClient(empty_service.url) as client:
         flow_id = str(uuid4())
-        flow = {"id": flow_id, "source_id": str(uuid4()), "format": "urn:x-nmos:format:data", "label": "Captions"}
-        client.put_flow({**flow, "codec": "text/vtt", "container": "text/vtt"})
+        flow = {"id": flow_id, "source_id": str(uuid4()), "format": "urn:x-nmos:format:multi", "label": "News"}
+        client.put_flow(flow)
     expect(card(page, "At a glance")).to_contain_text(re.compile(r"Flows\s*1"), timeout=WAIT_MS)
-    expect(card(page, "Written last")).to_contain_text("Captions")
+    expect(card(page, "Written last")).to_contain_text("News")
     assert opened.complaints == []
 
 

@@ -18,7 +18,7 @@ from tams_data.analytics import Analytics
 from tams_data.engines.duckdb import DuckDB
 from tests.tams_data.queries.analytics import paper
 
-PICTURES = [pytest.param(one, id=f"{page.path or 'overview'}-{one.name}") for page in PAGES for one in page.shown]
+PICTURES = [pytest.param(one, id=f"{page.path or 'overview'}-{one.name}") for page in PAGES for one in page.pictures]
 
 
 def opened(*, filled: bool) -> Iterator[Analytics]:
@@ -58,7 +58,7 @@ def checked(drawn: Any) -> Any:
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_picture_draws_what_its_analysis_answers_on_both_scales(filled: Analytics, picture: Picture):
     rows = answer(filled, picture)
-    assert rows.num_rows
+    assert rows.num_rows or picture.title == "Asked for most"  # on paper nobody asks
     for scale in ("UTC", "TAI"):
         checked(picture.draw(rows, Clock(scale=scale)))
 
@@ -79,4 +79,4 @@ def test_the_pictures_of_a_page_have_names_of_their_own(page: Page):
 
 
 def test_pages_have_places_of_their_own():
-    assert [page.path for page in PAGES] == ["", "flow-usage", "storage-usage", "time-ranges"]
+    assert [page.path for page in PAGES] == ["", "timeline", "flow-usage", "storage-usage", "time-ranges"]
