@@ -69,9 +69,12 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A browser for all tests; each has a context of its own."""
+    """A browser for the tests of a module; each has a context of its own.
+
+    While it runs so does an event loop of Playwright's, beside which other tests could not run theirs.
+    """
     with sync_playwright() as playwright:
         # The sandbox of chromium needs what containers do not give.
         running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
