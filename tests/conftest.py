@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,14 @@ _TOO_LONG_ON_VAST = ("test_schemathesis.py", "test_paging_under_writes.py", "tes
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--vast", choices=("some", "all", "none"), default="some", help="which tests run on VAST as well")
+
+
+_MADE_UP = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Ids that each process makes up anew are no part of the name of a test: two that share tests compare the names."""
+    return _MADE_UP.sub("id", val) if isinstance(val, str) and _MADE_UP.search(val) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

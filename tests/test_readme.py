@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tams_data.client import TamsClient
+from tams_data.queries.analytics import ANALYSES
 from tams_data.settings import Settings
 from tams_data.transfer import demo
 from tests import conformance
@@ -33,6 +34,16 @@ def settings_table() -> str:
 
 def test_the_configuration_table_is_that_of_the_settings_class():
     assert settings_table() in README.read_text(), f"the README lacks this table:\n{settings_table()}"
+
+
+def analyses_table() -> str:
+    """The table of every analysis, as it stands in the README."""
+    rows = [f"| `{name}` | {analysis.description} |" for name, analysis in ANALYSES.items()]
+    return "\n".join(["| `/analytics/` | what its rows are |", "|---|---|", *rows])
+
+
+def test_the_table_of_analyses_is_what_is_served():
+    assert analyses_table() in README.read_text(), f"the README lacks this table:\n{analyses_table()}"
 
 
 @needs_specification
