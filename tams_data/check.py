@@ -26,12 +26,14 @@ import numpy as np
 import pyarrow as pa
 
 from tams_data import engines, media, schema
+from tams_data.analytics import Analytics
 from tams_data.engines import scratch
 from tams_data.engines.base import Database, Reader, Tables
 from tams_data.engines.binding import Value
 from tams_data.errors import TransactionConflict
 from tams_data.media import LocalMediaStore, MediaStore, Stat
 from tams_data.queries import segments as queries
+from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.paging import Bound
 from tams_data.scan.explain import TableScan
 from tams_data.scan.predicate import Comparison
@@ -312,6 +314,21 @@ def analyses(database: Database) -> str:
     return f"{ROWS:,} segments counted and added up"
 
 
+@_probe("database: named analyses")
+def named_analyses(database: Database) -> str:
+    """Whether each of the named analyses runs, and which takes longest."""
+    analytics, taken_ms = Analytics(database), {}
+    for name in ANALYSES:
+        analytics.run(name)  # compiled once, and not again
+        began = perf_counter_ns()
+        analytics.run(name)
+        taken_ms[name] = (perf_counter_ns() - began) / 1e6
+    counted = analytics.run("time-range-analysis", flow_id=_FILLED_FLOW)["total_segments"].to_pylist()
+    _expect("segments", counted, [ROWS])
+    longest = max(taken_ms, key=taken_ms.__getitem__)
+    return f"{len(taken_ms)} ran; the longest, {longest}, took {taken_ms[longest]:,.0f} ms"
+
+
 @_probe("database: page read")
 def page_time(database: Database) -> str:
     """How long a page of segments from the middle of many takes to read."""
@@ -339,6 +356,7 @@ _PROBES = (
     keeps_snapshots,
     fill_rate,
     analyses,
+    named_analyses,
     page_time,
     commit_time,
     round_trip,  # the last: it closes the database
