@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import sys
-import threading
-import time
 from multiprocessing.util import Finalize
 
 from flask import Flask
@@ -18,6 +14,7 @@ from granian.log import LogLevels
 from api.app import create_app
 from tams_data import engines, media
 from tams_data.errors import TamsDataError
+from tams_data.processes import end_with_parent
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 
@@ -50,7 +47,7 @@ def application() -> Flask:
 
 
 def _application(settings: Settings) -> Flask:
-    _end_with_parent()
+    end_with_parent()
     database = engines.connect(settings.database, memory_limit=settings.database_memory)
     stores = media.connect(settings)
     store = Store(
@@ -78,15 +75,3 @@ def _collect_garbage_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _end_with_parent() -> None:
-    """End this worker when the server that started it is gone: an orphan would hold the database and the port."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="tams-parent-watch", daemon=True).start()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -20,6 +16,7 @@ from dashboards.page import Service
 from tams_data.client import TamsClient
 from tams_data.client.analytics import RemoteAnalytics
 from tams_data.errors import RequestFailed
+from tams_data.processes import end_with_parent
 from tams_data.settings import Settings
 
 _MOST_SOURCES = 1000
@@ -31,7 +28,7 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
     With `with_parent` it stops, too, when the process that started it is gone.
     """
     if with_parent:
-        _end_with_parent()
+        end_with_parent()
     url = api or settings.url
     runner = RemoteAnalytics(url, token)
     client = TamsClient(url, token)
@@ -72,15 +69,3 @@ def labels_of_sources(client: TamsClient) -> Mapping[str, str]:
         return {}
     twice = {label for label, count in Counter(found.values()).items() if count > 1}
     return {one: f"{label} ({one})" if label in twice else label for one, label in found.items()}
-
-
-def _end_with_parent() -> None:
-    """End when the process that started this one is gone."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="tams-parent-watch", daemon=True).start()
