@@ -8,7 +8,7 @@ from collections.abc import Generator
 from flask import Response
 from pydantic import Field
 
-from api.openapi import TEXT, answers, blueprint
+from api.openapi import TEXT, answers, as_problem, blueprint
 from api.paths import FlowPath
 from api.state import store
 from api.validation import Query, validated
@@ -32,6 +32,7 @@ class StretchQuery(Query):
     responses=answers(
         400,
         404,
+        status_502=as_problem("The bytes of an object cannot be fetched from where they are"),
         status_200={"description": "The media", "content": {"video/mp4": {"schema": {**TEXT, "format": "binary"}}}},
     ),
 )

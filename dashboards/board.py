@@ -22,6 +22,9 @@ Schedule = Callable[[Callable[[], None]], None]
 """Has a function run where the page may be changed. Called from any thread."""
 
 _LEAST_PAUSE_NS = 3 * NS_PER_SECOND
+_LOST_AFTER_NS = 10 * NS_PER_SECOND
+"""When an answer that was given and has not reached the page counts as lost."""
+
 _REST = 4
 """How many times as long as its answers took a page waits before it asks again: a slow store is not kept busy by it."""
 
@@ -53,6 +56,7 @@ class Board:
         self.status, self.alert = View(""), View("")
         self._round = 0
         self._waiting: dict[Question, list[Picture]] = {}
+        self._asked: list[Future[pa.Table]] = []
         self._began_ns, self._due_ns = 0, 0
         self._away = ""
         self._say()
@@ -70,7 +74,7 @@ class Board:
         self._began_ns = monotonic_ns()
         self._away = ""
         filters = self._filters.parameters()
-        self._waiting = {}
+        self._waiting, self._asked = {}, []
         for picture in self._pictures:
             self._waiting.setdefault(picture.question(filters), []).append(picture)
         for question, pictures in list(self._waiting.items()):
@@ -85,9 +89,13 @@ class Board:
             self._redraw()
 
     def ask_again(self) -> None:
-        """Ask anew if everything is answered and it is time to."""
-        if not self.is_waiting and monotonic_ns() >= self._due_ns:
+        """Ask anew if everything is answered and it is time to, or if an answer was lost on its way to the page."""
+        if self._has_lost() if self.is_waiting else monotonic_ns() >= self._due_ns:
             self.ask()
+
+    def _has_lost(self) -> bool:
+        """Whether all was answered and the page still waits: a document that has just begun may drop a change."""
+        return monotonic_ns() - self._began_ns > _LOST_AFTER_NS and all(future.done() for future in self._asked)
 
     def _ask(self, question: Question, pictures: Sequence[Picture]) -> None:
         if (known := self._answers.recent(question)) is not None:
@@ -101,7 +109,9 @@ class Board:
             if not future.cancelled():
                 self._schedule(partial(self._answered, asked_in, question, future))
 
-        self._answers.ask(question).add_done_callback(answered)
+        future = self._answers.ask(question)
+        self._asked.append(future)
+        future.add_done_callback(answered)
 
     def _show_known(self, asked_in: int, question: Question, pictures: Sequence[Picture], rows: pa.Table) -> None:
         """Show what was answered before, unless the answer is there."""

@@ -83,7 +83,7 @@ def test_bad_value_is_refused_by_the_name_of_its_parameter(
                 tried.add(name)
                 assert refused(shared_client, path, f"{name}={bad}") == name, (path, bad)
     free = {parameter["name"].replace(NAME, "a") for _, parameter in takes} - tried
-    assert free <= {"label", "object_id", "page"}
+    assert free <= {"label", "object_id", "page", "storage_id", "columns", "filter"}
 
 
 def allowed(text: str, schema: Json) -> bool:

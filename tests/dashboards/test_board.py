@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from dashboards import board
 from dashboards.answers import Answers
 from dashboards.board import Board
 from dashboards.clock import Clock
@@ -183,3 +184,17 @@ def test_what_the_service_refuses_is_told_in_the_picture_alone(page: Page, servi
     assert "400 Bad Request: &lt;no such filter&gt;" in page.shown("count")
     assert page.shown("last") == "2026-01-01 10:00:00"
     assert page.board.alert.html == ""
+
+
+def test_an_answer_that_does_not_reach_the_page_is_asked_for_again(page, service, monkeypatch):
+    page.board.ask()
+    for _ in range(2):
+        page._changes.get(timeout=10)  # and nobody makes it
+    page.board.ask_again()
+    assert page.board.is_waiting
+    assert len(service.asked) == 2
+    monkeypatch.setattr(board, "_LOST_AFTER_NS", 0)
+    page.board.ask_again()
+    page.settle()
+    assert page.shown("last") != ""
+    assert len(service.asked) == 4

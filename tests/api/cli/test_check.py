@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,15 @@ def test_the_command_fails_when_something_did_not_hold(run):
 def test_a_command_that_is_ended_cleans_up(tmp_path, number):
     command = [sys.executable, "-c", "from api.cli import main; main()", "check"]
     environment = {**os.environ, "TAMS_DATA_DIR": str(tmp_path)}
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        # whoever runs the tests in the background may have it ignored
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("tams-check-*/tams.duckdb")) and time.monotonic() < deadline:
             time.sleep(0.005)
