@@ -146,7 +146,7 @@ def _stream(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[by
     try:
         for batch in batches:
             yield batch.cast(schema).serialize().to_pybytes()  # to the engines every column may hold nulls
-    except Exception:
+    except Exception:  # whatever it is: to the reader it must not look like the end
         yield _BROKEN
         raise
     yield _END

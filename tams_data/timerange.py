@@ -621,6 +621,10 @@ def span_ns(start_ns: Nanoseconds, end_ns: Nanoseconds) -> ir.IntegerValue:
     return ibis.cases((near, length), (countable, length), else_=ibis.null("int64"))
 
 
+_HALF = 31
+_LOW = 2**_HALF - 1
+
+
 def total_ns(lengths: ir.IntegerColumn) -> ir.IntegerScalar:
     """Return the sum of lengths, 0 of none; null when int64 cannot count it: 300 flows of one year, for one.
 
@@ -628,8 +632,10 @@ def total_ns(lengths: ir.IntegerColumn) -> ir.IntegerScalar:
     >>> t.aggregate(a=total_ns(t.a), b=total_ns(t.b)).to_pyarrow().to_pylist()
     [{'a': 3, 'b': None}]
     """
-    total = lengths.sum().coalesce(0)  # wider than int64 in the engine: only the result must fit
-    return ibis.ifelse(total <= MAX_NS, total, ibis.null("int64"))
+    # In two halves, neither of which leaves int64: a sum that does is wrong on some engines, and an error on others.
+    high, low = (lengths >> _HALF).sum().coalesce(0), (lengths & _LOW).sum().coalesce(0)
+    countable = high <= (MAX_NS - low.cast("int64")) >> _HALF
+    return ibis.ifelse(countable, high, ibis.null("int64")) * 2**_HALF + low
 
 
 def islands(t: ir.Table, by: Sequence[str] = ("flow_id",)) -> ir.Table:

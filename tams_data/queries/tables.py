@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from tams_data.scan.predicate import (
+    COMPARE,
     AllOf,
     AnyOf,
     Comparison,
@@ -19,19 +19,10 @@ from tams_data.scan.predicate import (
     Constant,
     Is,
     OneOf,
-    Operator,
     Predicate,
     State,
 )
 
-_COMPARE: Mapping[Operator, Callable[[Any, Any], Any]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _IS: Mapping[State, Callable[[Any], Any]] = {
     "NULL": lambda column: column.isnull(),
     "NOT NULL": lambda column: column.notnull(),
@@ -55,7 +46,7 @@ def rows(table: ir.Table, columns: Sequence[str], predicate: Predicate) -> ir.Ta
 def _holds(table: ir.Table, condition: Condition) -> ir.BooleanValue:
     match condition:
         case Comparison((name,), symbol, value):
-            return _COMPARE[symbol](table[name], ibis.literal(value.as_py(), table[name].type()))
+            return COMPARE[symbol](table[name], ibis.literal(value.as_py(), table[name].type()))
         case OneOf((name,), values):
             return _is_one_of(table[name], values)
         case Is((name,), state):

@@ -7,6 +7,7 @@ number.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -16,6 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
+COMPARE: Mapping[Operator, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""The operators as functions of what has Python's own: columns of Ibis, for one."""
+
 State: TypeAlias = Literal["NULL", "NOT NULL", "NAN", "NOT NAN"]
 Column: TypeAlias = tuple[str, ...]
 """A column by its name, or a field inside a struct column by the names that lead to it."""

@@ -8,7 +8,7 @@ becomes `n < 1`), NOT NULL is the negation of `isnull`, and a literal stands on 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from functools import reduce
 from itertools import pairwise
 from math import ceil
@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.types as pt
 
-from tams_data.scan.predicate import AnyOf, Comparison, Condition, Is, OneOf, Operator, Predicate
+from tams_data.scan.predicate import COMPARE, AnyOf, Comparison, Condition, Is, OneOf, Operator, Predicate
 
 _REQUEST = 2 << 20
 """Bytes of values that one request carries, at most. vastdb refuses one of 4.5 MiB, and this is an estimate."""
@@ -31,14 +31,6 @@ _EACH = 128
 _ALTERNATIVES = 100
 """Operands of an OR that are rendered: vastdb takes expressions apart by recursion."""
 
-_COMPARE: Mapping[Operator, Callable[[Any, Any], Any]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _ORDERED: tuple[Callable[[pa.DataType], bool], ...] = (
     pt.is_integer,
     pt.is_string,
@@ -95,7 +87,7 @@ def _operators(kind: pa.DataType) -> Collection[Operator]:
         return ("=", "!=")
     if pt.is_float32(kind) or pt.is_float64(kind):
         return ("=", "<", "<=")  # to DuckDB NaN is greater than every number; of VAST this is not known
-    return tuple(_COMPARE) if any(is_ordered(kind) for is_ordered in _ORDERED) else ()
+    return tuple(COMPARE) if any(is_ordered(kind) for is_ordered in _ORDERED) else ()
 
 
 def _exact(values: pa.Scalar | pa.Array, kind: pa.DataType) -> bool:
@@ -123,7 +115,7 @@ def _expression(table: ir.Table, condition: Condition) -> ir.BooleanColumn:
     match condition:
         case Comparison((name,), symbol, value):
             column = table[name]
-            return _COMPARE[symbol](column, ibis.literal(_python(value), column.type()))
+            return COMPARE[symbol](column, ibis.literal(_python(value), column.type()))
         case OneOf((name,), values):
             return _one_of(table[name], values)
         case Is((name,), state):

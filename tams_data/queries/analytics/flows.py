@@ -23,7 +23,8 @@ _ROUNDED_TO_NS = 1_000_000
 def usage(tables: Tables, **filters: Any) -> ir.Table:
     """Flows in groups of a kind, and what their segments add up to; the largest group first."""
     found = _with_totals(tables, **filters)
-    covered, size = found.covered_ns.sum().fill_null(0), found.size_bytes.sum().fill_null(0)
+    # by floats as in `_bit_rate`: all flows together may have more than int64 counts
+    covered, size = found.covered_ns.cast("float64").sum().fill_null(0), found.size_bytes.sum().fill_null(0)
     groups = found.group_by(*_GROUPS).aggregate(
         flows=found.count(),
         segments=found.segments.sum().fill_null(0).cast("int64"),

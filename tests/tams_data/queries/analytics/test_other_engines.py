@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tams_data import schema
+from tams_data import schema, timerange
 from tams_data.engines.base import UNBOUND, Reader
 from tams_data.engines.duckdb import DuckDB
 from tams_data.engines.reader import IbisReader
@@ -131,3 +131,13 @@ def dialect(request: pytest.FixtureRequest) -> Iterator[Callable[[ibis.Table], s
 def test_each_analysis_compiles_for_engines_that_vast_has_connectors_for(dialect, analysis, filters):
     values, options = asked(analysis, filters)
     assert "SELECT" in dialect(analysis.query(UNBOUND, **values, **options))
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "datafusion"])
+@pytest.mark.parametrize(
+    ("lengths", "total"),
+    [([2**62] * 3, None), ([2**62, 2**62], None), ([2**62, 2**62 - 1], 2**63 - 1), ([5, None, 7], 12), ([], 0)],
+)
+def test_a_sum_that_int64_cannot_hold_is_null_on_every_engine(engine, lengths, total):
+    table = getattr(ibis, engine).connect().create_table("t", pa.table({"ns": pa.array(lengths, pa.int64())}))
+    assert table.aggregate(total=timerange.total_ns(table.ns)).to_pyarrow().to_pylist() == [{"total": total}]
