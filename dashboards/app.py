@@ -7,11 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from threading import Event
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
 import pyarrow as pa
+from bokeh.document import Document
 from panel.io.location import Location
 
 from dashboards import flow_usage, overview, storage_usage, time_ranges, timeline_page
@@ -108,18 +108,37 @@ def _schedule() -> Schedule:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # before the server runs, to have everything loaded: nobody looks
         return lambda _: None
-    gone = Event()
-    document.on_session_destroyed(lambda _: gone.set())
-
-    def add(change: Callable[[], None]) -> None:
-        if not gone.is_set():
-            document.add_next_tick_callback(change)
+    changes = _Changes(document)
+    document.on_session_destroyed(changes.drop)
+    pn.state.onload(changes.begin)
 
     def schedule(change: Callable[[], None]) -> None:
-        # By way of the loop: what other threads add to a document while its session begins is lost.
-        loop.call_soon_threadsafe(add, change)
+        loop.call_soon_threadsafe(changes.add, change)
 
     return schedule
+
+
+class _Changes:
+    """Changes to a document, in its event loop. They wait until a browser shows it: what comes sooner may be lost."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._waiting: list[Callable[[], None]] | None = []
+        self._gone = False
+
+    def add(self, change: Callable[[], None]) -> None:
+        if self._waiting is not None:
+            self._waiting.append(change)
+        elif not self._gone:
+            self._document.add_next_tick_callback(change)
+
+    def begin(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        for change in waiting:
+            self.add(change)
+
+    def drop(self, _: object) -> None:
+        self._gone, self._waiting = True, None
 
 
 def application(page: Page, service: Service) -> Callable[[], pn.Template]:

@@ -142,7 +142,7 @@ def ticks(window: TimeRange, clock: Clock, *, most: int) -> list[Tick]:
         return list(_times(places, clock, digits=len(str(NS_PER_SECOND // fraction_ns - 1))))
     step_s = next((step for step in _SECONDS if length_ns <= step * most * NS_PER_SECOND), None)
     if step_s is None:
-        return [Tick(_tai(when, clock), text) for when, text in _months(window, clock, most)]
+        return list(_months(window, clock, most))
     if step_s >= _DAY:
         return [Tick(ns, f"{_civil(ns, clock):%Y-%m-%d}") for ns in _steps(window, clock, step_s)]
     return list(_times(_steps(window, clock, step_s), clock, digits=0))
@@ -158,15 +158,15 @@ def _steps(window: TimeRange, clock: Clock, step_s: int) -> Iterator[int]:
         when += step
 
 
-def _months(window: TimeRange, clock: Clock, most: int) -> Iterator[tuple[datetime, str]]:
-    """Yield the beginnings of months or years, with their text."""
+def _months(window: TimeRange, clock: Clock, most: int) -> Iterator[Tick]:
+    """Yield the beginnings of months or years."""
     length_s = (window.end_ns - window.start_ns) // NS_PER_SECOND
     step = next((step for step in _MONTHS if length_s <= step * _LONG_MONTH_S * most), _MONTHS[-1])
     first, last = (_civil(ns, clock) for ns in (window.start_ns, window.end_ns - 1))
     for month in range(_month_number(first) // step * step, _month_number(last) + 1, step):
         when = datetime(month // 12, month % 12 + 1, 1, tzinfo=timezone.utc)
-        if when >= first:
-            yield when, f"{when:%Y}" if step >= 12 else f"{when:%Y-%m}"
+        if (ns := _tai(when, clock)) >= window.start_ns:  # `first` has lost what is less than a microsecond
+            yield Tick(ns, f"{when:%Y}" if step >= 12 else f"{when:%Y-%m}")
 
 
 def _month_number(when: datetime) -> int:

@@ -99,7 +99,7 @@ class Board:
 
     def _ask(self, question: Question, pictures: Sequence[Picture]) -> None:
         if (known := self._answers.recent(question)) is not None:
-            self._schedule(partial(self._show_known, self._round, question, pictures, known))
+            self._show(pictures, known)
         else:
             for picture in pictures:
                 self.frames[picture.name].waits(True)
@@ -112,11 +112,6 @@ class Board:
         future = self._answers.ask(question)
         self._asked.append(future)
         future.add_done_callback(answered)
-
-    def _show_known(self, asked_in: int, question: Question, pictures: Sequence[Picture], rows: pa.Table) -> None:
-        """Show what was answered before, unless the answer is there."""
-        if asked_in == self._round and question in self._waiting:
-            self._show(pictures, rows)
 
     def _answered(self, asked_in: int, question: Question, future: Future[pa.Table]) -> None:
         if asked_in != self._round:

@@ -120,6 +120,7 @@ def test_places_beyond_all_time_are_its_ends() -> None:
         ),
         pytest.param(of(2026, 3, 1, 4 * DAY_NS), UTC, [f"2026-03-0{n}" for n in range(1, 5)], id="days"),
         pytest.param(of(2026, 1, 15, 100 * DAY_NS), UTC, ["2026-02", "2026-03", "2026-04"], id="months"),
+        pytest.param(TimeRange(1, 100 * DAY_NS), UTC, ["1970-02", "1970-03", "1970-04"], id="a-nanosecond-late"),
         pytest.param(of(2019, 6, 1, 1400 * DAY_NS), UTC, ["2020", "2021", "2022", "2023"], id="years"),
         pytest.param(TimeRange(-(10**9), 3 * 10**9), UTC, ["−00:00:01", "00:00:00", "00:00:01", "00:00:02"], id="zero"),
     ],
