@@ -18,8 +18,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 Q = TypeVar("Q", bound="Query")
 
 FAMILY = ".{name}"
-CREDENTIALS = "access_token"
-"""The query parameter that may carry a caller's token (TAMS 8.2, url_token_auth); no operation's own."""
 
 
 class Query(BaseModel):
@@ -53,7 +51,7 @@ class Query(BaseModel):
             family, dot, name = key.partition(".")
             if dot and family in named:
                 named[family][name] = values[0]
-            elif key != CREDENTIALS:
+            else:
                 plain[key] = values[0]
         query = cls.model_validate(plain)
         query._named.update(named)
