@@ -21,7 +21,7 @@ from api.paging import created, json, page_of
 from api.paths import FlowPath, FlowTagPath
 from api.resources import flows_of
 from api.state import attributed, principal, store
-from api.validation import Query, raw_body, validated
+from api.validation import Query, check_items, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
@@ -107,6 +107,7 @@ def post_flow() -> Response:
     :raise InvalidInput: the body contradicts what is there, or itself.
     """
     flow = posted(raw_body())
+    check_items(flow)
     store().create_flow(attributed(flow), principal=principal())
     return created(_shown(flow["id"]), "flows.get_flow", flow_id=flow["id"])
 
