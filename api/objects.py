@@ -24,7 +24,7 @@ from api.validation import validated
 from tams_data.errors import ObjectNotFound
 from tams_data.queries import objects as queries
 from tams_data.store.objects import registered
-from tams_data.store.reading import objects_with_instances
+from tams_data.store.reading import is_seen, objects_with_instances
 from tams_data.timerange import TimeRange
 
 bp = blueprint("objects", "Media objects and their instances")
@@ -87,7 +87,7 @@ def get_object(path: ObjectPath, query: ObjectQuery) -> Response:
     after = query.after(of)
     with store().database.snapshot() as reader:
         found = registered(reader, path.object_id)
-        if caller().is_restricted and not reader.read(queries.seen, {"keys": [found["key"]]}).num_rows:
+        if caller().is_restricted and not is_seen(reader, found):
             raise ObjectNotFound(f"no object {path.object_id!r}")
         values = {"key": found["key"], **tags, **({} if after is None else {"after": after})}
         flows = reader.read(queries.referring_flows, values, is_init=found["is_init"], limit=limit + 1)

@@ -14,7 +14,7 @@ What has none of a restricted caller's classes is not there, for that caller. No
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -28,6 +28,9 @@ TAG = "auth_classes"
 
 _NOBODY = 0
 """Stands for the terms of who has no class: no tag's term is 0, with a chance of one in 1.8e19."""
+
+
+_FEW = 12
 
 
 class Scope(str, Enum):
@@ -77,13 +80,17 @@ class Caller:
         return not self.is_restricted or not self.classes(permission).isdisjoint(classes_of(tags))
 
     @cached_property
-    def seen_by(self) -> tuple[list[int], list[int], str]:
+    def seen_by(self) -> tuple[Sequence[int], Sequence[int], str]:
         """What `queries.visible` is bound to."""
         return self.terms(Scope.READ), self.terms(Scope.DELETE), self.name or ""
 
-    def terms(self, permission: Scope) -> list[int]:
-        """The terms of tags that let the caller read, write or delete: see `schema.tag_terms`. At least one."""
-        return [tag_term(TAG, one) for one in sorted(self.classes(permission))] or [_NOBODY]
+    def terms(self, permission: Scope) -> tuple[int, ...] | list[int]:
+        """The terms of tags that let the caller read, write or delete: see `schema.tag_terms`. At least one.
+
+        A few are a tuple, which a query is compiled for as it is: a list is padded, and every term is looked for.
+        """
+        found = [tag_term(TAG, one) for one in sorted(self.classes(permission))] or [_NOBODY]
+        return tuple(found) if len(found) <= _FEW else found
 
 
 ANYONE = Caller()

@@ -31,7 +31,7 @@ from tams_data.store.flows import ChangeFlow, PutFlow
 from tams_data.store.instances import AddUrl, RemoveInstance, RequestCopy
 from tams_data.store.objects import AllocateObjects, allocation, find_registered, registered
 from tams_data.store.profiles import CreateProfile
-from tams_data.store.reading import flow_rows, source_row, webhook_row
+from tams_data.store.reading import flow_rows, is_seen, source_row, webhook_row
 from tams_data.store.registration import CreateObject
 from tams_data.store.segments import AddSegments
 from tams_data.store.sources import ChangeSource, CreateSource
@@ -148,22 +148,18 @@ def _change_object(reader: Reader, caller: Caller, command: Any) -> Any:
 
 def _objects(reader: Reader, caller: Caller, ids: Collection[str], permission: Scope) -> None:
     """Refuse what the caller may not do with those of these objects that are registered."""
-    keys = {row["key"]: object_id for object_id, row in find_registered(reader, ids).items()}
-    refused = keys.keys() - seen_keys(reader, caller, keys, permission)
+    rows = {row["key"]: row for row in find_registered(reader, ids).values()}
+    if not rows:
+        return
+    inits = any(row["is_init"] for row in rows.values())
+    seen = SeenReader(reader, caller, permission).read(object_queries.seen, {"keys": sorted(rows)}, inits=inits)
+    refused = rows.keys() - set(seen["key"].to_pylist())
     if not refused:
         return
-    first = min(refused)
-    if first in seen_keys(reader, caller, [first], Scope.READ):
-        raise NotPermitted(f"{caller.name} may not {permission.word} object {keys[first]!r}")
-    raise ObjectNotFound(f"no object {keys[first]!r}")
-
-
-def seen_keys(reader: Reader, caller: Caller, keys: Collection[int], permission: Scope = Scope.READ) -> set[int]:
-    """Those of the keys of objects with which the caller may do something: see `queries.objects.seen`."""
-    if not keys:
-        return set()
-    seen = SeenReader(reader, caller, permission).read(object_queries.seen, {"keys": sorted(keys)})
-    return set(seen["key"].to_pylist())
+    first = rows[min(refused)]
+    if is_seen(SeenReader(reader, caller), first):
+        raise NotPermitted(f"{caller.name} may not {permission.word} object {first['id']!r}")
+    raise ObjectNotFound(f"no object {first['id']!r}")
 
 
 def check_bytes(store: Store, caller: Caller, object_id: str, *, upload: bool) -> None:
@@ -176,7 +172,7 @@ def check_bytes(store: Store, caller: Caller, object_id: str, *, upload: bool) -
     with store.database.snapshot() as reader:
         if upload:
             _flow(reader, caller, allocation(reader, object_id).flow_id, Scope.WRITE)
-        elif not seen_keys(reader, caller, [registered(reader, object_id)["key"]]):
+        elif not is_seen(SeenReader(reader, caller), registered(reader, object_id)):
             raise ObjectNotFound(f"no object {object_id!r}")
 
 

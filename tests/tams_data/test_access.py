@@ -41,11 +41,13 @@ def test_who_has_no_groups_left_sees_nothing():
     nobody = Caller("x", ALL, frozenset())
     assert nobody.is_restricted
     assert not nobody.may(Scope.READ, {TAG: [""]})
-    assert nobody.terms(Scope.READ) == [0]
+    assert nobody.terms(Scope.READ) == (0,)
 
 
 def test_terms_are_those_that_rows_are_found_by():
     assert set(SPORT.terms(Scope.WRITE)) == {tag_term(TAG, "sport"), tag_term(TAG, "sport_rw")}
+    many = Caller("x", ALL, frozenset(map(str, range(13))))
+    assert isinstance(many.terms(Scope.DELETE), list)
     assert SPORT.seen_by == (SPORT.terms(Scope.READ), SPORT.terms(Scope.DELETE), "sport")
 
 
