@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from api.cli.access import COMMANDS as ACCESS
 from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
 from api.cli.serve import COMMANDS as SERVE
@@ -31,5 +32,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS):
     main.add_command(_command)

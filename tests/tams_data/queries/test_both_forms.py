@@ -103,6 +103,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
     (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
     (objects.last_key, {}, {}),
+    *((objects.seen, {"keys": [1, 4, 99]}, {"inits": inits}) for inits in (False, True)),
     *(
         (deletions.page, {}, {"limit": 9, "sort_by": by, "reverse": back})
         for by in deletions.ORDERS
