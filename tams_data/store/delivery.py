@@ -2,16 +2,16 @@
 
 Each webhook has a position in the outbox, and is sent what comes after it by one thread at a time, of whatever process.
 The position is written once a batch was sent; a crash in between sends that batch again. What cannot be sent is tried
-again, later each time, and holds up nobody but its own webhook: threads are few, but webhooks that fail or are slow
-share half of them, so that there is always one for the others. A webhook that goes on failing ends in the status
-error, and stays where it is until it is enabled again.
+again, later each time, and holds up nobody but its own webhook: webhooks that fail or are slow share half of the
+threads, however many they are, and the other half is for those that are not, or not known to be. A webhook that goes
+on failing ends in the status error, and stays where it is until it is enabled again.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +40,7 @@ from tams_data.timerange import NS_PER_SECOND
 
 log = logging.getLogger(__name__)
 
-THREADS = 16
+THREADS = 32
 """How many webhooks are sent to at once. Of those that fail or are slow, half as many."""
 
 BATCH = 100
@@ -62,6 +62,8 @@ _TERM_NS = 60 * NS_PER_SECOND
 """For how long a process has a webhook to itself: several times as long as a turn may take."""
 
 _SLOW_S = 1.0
+"""A receiver that takes longer for an event is slow."""
+
 _AT_LEAST_S = 0.05
 """So long it is waited for more events before they are sent: in a storm of commits, not each is looked after."""
 
@@ -112,6 +114,7 @@ class Deliverer:
         self._holder = uuid4().hex
         self._pool = ThreadPoolExecutor(THREADS, "tams-delivering")
         self._in_flight: dict[str, Future[None]] = {}
+        self._begun: dict[str, float] = {}  # when each webhook had its last turn
         self._troubled: set[str] = set()
         self._changed, self._closing = threading.Event(), threading.Event()
         self.has_receivers = True
@@ -146,21 +149,26 @@ class Deliverer:
         """The webhooks to be sent to now, as many as there are threads for."""
         rows: list[dict[str, Any]] = self._database.read(queries.enabled).to_pylist()
         self.has_receivers = bool(rows)
-        self._troubled.intersection_update(row["id"] for row in rows)
         if not rows or self._closing.is_set():
             return []
         last, now_ns = last_sequence(self._database) or 0, self._clock_ns()
         due = [row for row in rows if row["id"] not in self._in_flight and _is_due(row, last, now_ns)]
         if not self._database.sole_writer:
             due = [row for row in due if row["holder"] in (None, self._holder) or row["held_until_ns"] < now_ns]
-        under_way = set(self._in_flight)
-        free, free_for_troubled = THREADS - len(under_way), THREADS // 2 - len(under_way & self._troubled)
-        troubled = [row for row in due if row["attempts"] or row["id"] in self._troubled]
-        self._troubled.update(row["id"] for row in troubled)
-        others = [row for row in due if row["id"] not in self._troubled]
-        return (others + troubled[: max(free_for_troubled, 0)])[: max(free, 0)]
+        self._troubled.update(row["id"] for row in due if row["attempts"])
+        return self._admitted(sorted(due, key=lambda row: self._begun.get(row["id"], 0.0)))
+
+    def _admitted(self, due: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of the webhooks that there are threads for, the ones first that come first."""
+        under_way, now = list(self._in_flight), monotonic()
+        slow = [one for one in under_way if one in self._troubled or now - self._begun[one] > _SLOW_S]
+        free, free_for_slow = THREADS - len(under_way), THREADS // 2 - len(slow)
+        quick = [row for row in due if row["id"] not in self._troubled]
+        troubled = [row for row in due if row["id"] in self._troubled]
+        return (quick + troubled[: max(free_for_slow, 0)])[: max(free, 0)]
 
     def _begin(self, webhook_id: str) -> None:
+        self._begun[webhook_id] = monotonic()
         turn = self._pool.submit(self._turn, webhook_id)
         self._in_flight[webhook_id] = turn
         turn.add_done_callback(partial(self._ended, webhook_id))
@@ -222,6 +230,8 @@ class Deliverer:
                     size += len(chunk)
                     if size > _ANSWER_BYTES:
                         break
+        except httpx.LocalProtocolError:
+            return "its URL or its key cannot be sent"  # the error itself says the key
         except (httpx.HTTPError, httpx.InvalidURL, DestinationRefused) as error:
             return str(error) or type(error).__name__
         # A receiver that has moved is to be told so by its owner: redirects are not followed.

@@ -239,6 +239,7 @@ def test_an_answer_that_is_no_success_is_a_failure(store, receiver, caplog, stat
 
 
 def test_slow_and_dead_receivers_delay_nobody(store, receiver):
+    """Not even when there are more of them than threads, once it is known that they are slow."""
     ending = threading.Event()
 
     def slow(_: object) -> int:
@@ -246,11 +247,12 @@ def test_slow_and_dead_receivers_delay_nobody(store, receiver):
         return 200
 
     with Receiver(slow) as stuck:
-        for _ in range(delivery.THREADS + 2):
+        for _ in range(delivery.THREADS // 2 + 4):
             hook(store, stuck)
         for i in range(3):
             hook(store, receiver, url=f"http://127.0.0.1:{9 + i}/")
-        store._deliverer._troubled.update(row["id"] for row in rows_of(store.database, schema.WEBHOOKS))
+        for _ in range(delivery.THREADS):
+            store._deliverer._troubled.add(hook(store, stuck))
         hook(store, receiver)
         store.jobs.start()
         began = monotonic()
@@ -260,6 +262,17 @@ def test_slow_and_dead_receivers_delay_nobody(store, receiver):
             sleep(0.01)
         ending.set()
         store._deliverer.close()
+
+
+def test_a_key_that_cannot_be_sent_is_not_told(store, receiver, caplog):
+    webhook_id = hook(store, receiver, api_key_name="X-Key", api_key_value=" secret ")
+    store.put_flow(flow(id="f"))
+    for _ in range(ATTEMPTS):
+        store.jobs.run_due()
+        due_now(store, webhook_id)
+    row = row_of(store, webhook_id)
+    assert row["status"] == "error"
+    assert "secret" not in row["error"] + caplog.text
 
 
 def test_a_destination_that_is_not_allowed_is_refused_and_not_sent_to(store, receiver, caplog):
