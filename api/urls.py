@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 from pydantic import Field
 
-from api.filters import VALUES_PATTERN, tags_match
+from api.filters import VALUES_PATTERN, tags_filter
 from api.models.common import UUID_PATTERN, QueryBool
 from api.paging import Paged, base_url
 from api.state import store
@@ -55,7 +55,7 @@ class UrlMaker:
             store().media,
             choice,
             base_url=base_url(),
-            tags=lambda tags: tags_match(tags, values, exists, "storage_backend_tag"),
+            tags=tags_filter(values, exists, "storage_backend_tag"),
         )
         self._given: list[int] = []
 
