@@ -7,6 +7,7 @@
      │    ├── InvalidPageToken      a page token this service did not issue
      │    ├── UnknownStorageBackend no storage backend has this id
      │    ├── SegmentOverlap        the segment shares media time with another of its flow
+     │    ├── DestinationRefused    the service sends no requests to where the URL leads
      │    ├── NotPlayable           a browser cannot play the flow, or not from the objects it has
      │    └── ObjectConflict        the object cannot be used in the way the request asks
      ├── NotFound
@@ -29,6 +30,7 @@
      ├── StoreUnavailable           the database or the media store cannot serve now
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
+     │    ├── TooManyListeners      as many follow the events as may
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
      │    └── MediaStoreFailed      the media store could not do what was asked
      ├── TooManyRequests            a caller sends more than is taken; try again later
@@ -84,6 +86,10 @@ class SegmentOverlap(InvalidInput):
 
 class ObjectConflict(InvalidInput):
     """The object exists already, is meant for another flow, or differs from what the request says of it."""
+
+
+class DestinationRefused(InvalidInput):
+    """The URL leads into the network around the service, where it sends no requests of its own."""
 
 
 class NotPlayable(InvalidInput):
@@ -168,6 +174,10 @@ class DatabaseLocked(StoreUnavailable):
 
 class TransactionConflict(StoreUnavailable):
     """Another writer changed the same rows first; the transaction was rolled back and may be tried again."""
+
+
+class TooManyListeners(StoreUnavailable):
+    """As many follow the events live as may at once."""
 
 
 class AnalyticsUnavailable(StoreUnavailable):

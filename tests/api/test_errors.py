@@ -31,6 +31,8 @@ STATUSES = {
     errors.SegmentOverlap: 400,
     errors.ObjectConflict: 400,
     errors.NotPlayable: 400,
+    errors.DestinationRefused: 400,
+    errors.TooManyListeners: 503,
     errors.UploadBroken: 400,
     errors.UnreadableMedia: 400,
     errors.Unauthenticated: 401,
