@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -77,6 +77,24 @@ class Described(Reader, Protocol):
         ...
 
 
+BATCH_ROWS = 65_536
+"""Rows of a batch where rows are streamed: what is in memory at once."""
+
+
+class Scan(Reader, Protocol):
+    """Reads one state of the store for as long as it takes."""
+
+    def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
+        """The rows of `query(tables, **options)`, up to `BATCH_ROWS` at a time: however many, few are in memory.
+
+        They are read to their end, or closed, before the next are asked for. To the engines every column may hold
+        nulls.
+
+        :raise StoreUnavailable: the engine cannot go on.
+        """
+        ...
+
+
 class Transaction(Reader, Protocol):
     """One transaction that writes. What it has written, it reads."""
 
@@ -109,6 +127,13 @@ class Database(Described, Protocol):
 
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Several reads of one and the same state."""
+        ...
+
+    def scanning(self) -> AbstractContextManager[Scan]:
+        """Many rows of one and the same state, streamed; writers do not wait for it.
+
+        :raise StoreUnavailable: the engine cannot serve now.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:

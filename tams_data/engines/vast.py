@@ -28,7 +28,7 @@ from vastdb.transaction import Transaction as VastTransaction
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import Description, Query, Reader, TableSummary, Transaction
+from tams_data.engines.base import BATCH_ROWS, Description, Query, Reader, Scan, TableSummary, Transaction
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
 from tams_data.errors import SchemaMismatch, StoreUnavailable, TransactionConflict
@@ -103,6 +103,11 @@ class _Reads:
             for name, table in relations.items():
                 cursor.register(name, table)
             return cursor.execute(found.sql, binding.parameters(values)).fetch_arrow_table()
+
+    def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
+        found = compiled(query, {}, **options)
+        with _errors(), self._backend.session(found.tables, self._snapshot, own=True) as cursor:
+            yield from cursor.execute(found.sql).fetch_record_batch(BATCH_ROWS)
 
 
 class _Writes(_Reads):
@@ -189,6 +194,11 @@ class Vast:
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
+        with self._begun() as transaction:
+            yield _Reads(self._backend, self._source.snapshot(transaction))
+
+    @contextmanager
+    def scanning(self) -> Iterator[Scan]:
         with self._begun() as transaction:
             yield _Reads(self._backend, self._source.snapshot(transaction))
 
