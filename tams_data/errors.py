@@ -8,6 +8,7 @@
      │    ├── UnknownStorageBackend no storage backend has this id
      │    ├── SegmentOverlap        the segment shares media time with another of its flow
      │    ├── NotPlayable           a browser cannot play the flow, or not from the objects it has
+     │    ├── InvalidBackup         a backup is not whole, or not what was written
      │    └── ObjectConflict        the object cannot be used in the way the request asks
      ├── NotFound
      │    ├── SourceNotFound
@@ -28,6 +29,7 @@
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
+     │    ├── BackupFailed          a backup cannot be written where it is to be
      │    └── MediaStoreFailed      the media store could not do what was asked
      ├── SchemaMismatch             the store was written by an unknown or newer schema version
      ├── InvalidSetting             a setting cannot be used
@@ -81,6 +83,10 @@ class SegmentOverlap(InvalidInput):
 
 class ObjectConflict(InvalidInput):
     """The object exists already, is meant for another flow, or differs from what the request says of it."""
+
+
+class InvalidBackup(InvalidInput):
+    """A folder is no backup, or it is not whole, or a file of it is not what was written."""
 
 
 class NotPlayable(InvalidInput):
@@ -161,6 +167,10 @@ class TransactionConflict(StoreUnavailable):
 
 class AnalyticsUnavailable(StoreUnavailable):
     """The engine that analyses run on cannot be reached, lacks a table, or cannot run the query."""
+
+
+class BackupFailed(StoreUnavailable):
+    """A backup cannot be written where it is to be."""
 
 
 class MediaStoreFailed(StoreUnavailable):

@@ -122,6 +122,9 @@ class Transaction(Reader, Protocol):
 class Database(Described, Protocol):
     """A store's tables, wherever they are. Safe to use from several threads."""
 
+    name: str
+    """The engine's name, as in the scheme of its URLs."""
+
     sole_writer: bool
     """Whether no other process can write to the store while it is open here."""
 

@@ -129,6 +129,7 @@ class _Cursor:
 class DuckDB:
     """A store in one DuckDB file, or in memory when `path` is None."""
 
+    name = "duckdb"
     sole_writer = True
     sorts = True
 
@@ -203,7 +204,7 @@ class DuckDB:
             TableSummary(name, schema.TABLES[name].names, (), rows, None if self.path is None else size)
             for name, rows, size in found
         )
-        return Description("duckdb", duckdb.__version__, tuple(tables))
+        return Description(self.name, duckdb.__version__, tuple(tables))
 
     def ibis(self) -> ibis.BaseBackend:
         return _ibis(self._opened.lasting_cursor())

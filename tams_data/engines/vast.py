@@ -170,6 +170,7 @@ class _Writes(_Reads):
 class Vast:
     """A store in one schema of VAST Database. Other processes may have it open, and write to it."""
 
+    name = "vast"
     sole_writer = False
     sorts = False
 
@@ -314,7 +315,7 @@ class Vast:
                 self._source.load(name, transaction)
             summaries = [_summary(snapshot.metadata(name)) for name in names]
         version = ".".join(map(str, self._session.features.vast_version))
-        return Description("vast", version, tuple(sorted(summaries, key=lambda one: one.name)))
+        return Description(self.name, version, tuple(sorted(summaries, key=lambda one: one.name)))
 
     def drop_tables(self) -> None:
         """Drop the schema with every table in it, others than the store's among them; nothing when there is none."""

@@ -31,6 +31,7 @@ STATUSES = {
     errors.SegmentOverlap: 400,
     errors.ObjectConflict: 400,
     errors.NotPlayable: 400,
+    errors.InvalidBackup: 400,
     errors.UploadBroken: 400,
     errors.UnreadableMedia: 400,
     errors.Forbidden: 403,
@@ -57,6 +58,7 @@ STATUSES = {
     errors.TransactionConflict: 503,
     errors.AnalyticsUnavailable: 503,
     errors.MediaStoreFailed: 503,
+    errors.BackupFailed: 503,
 }
 
 OURS = [one for one in derived(TamsDataError) if one.__module__.startswith(("tams_data.", "api."))]

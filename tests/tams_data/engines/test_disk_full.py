@@ -99,7 +99,8 @@ def test_after_a_failed_checkpoint_writes_go_on_once_there_is_room(disk: SmallDi
         written = write(database, written)
     assert count(database) == written
     database.close()
-    assert count(reopened := DuckDB(database.path)) == written
+    reopened = DuckDB(database.path)
+    assert count(reopened) == written
     reopened.close()
 
 
@@ -112,7 +113,8 @@ def test_a_database_that_is_closed_after_a_failed_checkpoint_loses_nothing(
     if room:
         disk.set_size(64)
     database.close()
-    assert count(reopened := DuckDB(database.path)) == written
+    reopened = DuckDB(database.path)
+    assert count(reopened) == written
     reopened.close()
 
 
