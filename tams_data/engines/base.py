@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines.binding import Value
+from tams_data.errors import SchemaMismatch
 
 Query: TypeAlias = Callable[..., ir.Table]
 """A function from tables and parameters to an expression, as in `tams_data.queries`."""
@@ -79,6 +80,20 @@ class Described(Reader, Protocol):
 
 BATCH_ROWS = 65_536
 """Rows of a batch where rows are streamed: what is in memory at once."""
+
+
+def check_version(store: object, found: list[int]) -> None:
+    """Accept the schema versions that a store has had, or none.
+
+    :raise SchemaMismatch: this software does not know the highest.
+    """
+    if schema.RESTORING in found:
+        raise SchemaMismatch(f"a restore into {store!r} was broken off: remove it, and restore into an empty store")
+    if found and not 1 <= max(found) <= schema.VERSION:
+        raise SchemaMismatch(
+            f"{store!r} was written with schema version {max(found)};"
+            f" this software knows versions up to {schema.VERSION}"
+        )
 
 
 class Scan(Reader, Protocol):

@@ -26,9 +26,19 @@ import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import BATCH_ROWS, Description, Query, Reader, Scan, Tables, TableSummary, Transaction
+from tams_data.engines.base import (
+    BATCH_ROWS,
+    Description,
+    Query,
+    Reader,
+    Scan,
+    Tables,
+    TableSummary,
+    Transaction,
+    check_version,
+)
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
-from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, TransactionConflict
+from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
 
 _FEW = 100
 """Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
@@ -184,11 +194,7 @@ class DuckDB:
         with self._writing() as cursor, _errors():
             cursor.cursor.execute(_create_table(schema.SCHEMA_VERSIONS))
             found = cursor.read(_versions)["version"].to_pylist()
-            if found and not 1 <= max(found) <= schema.VERSION:
-                raise SchemaMismatch(
-                    f"{self!r} was written with schema version {max(found)};"
-                    f" this software knows versions up to {schema.VERSION}"
-                )
+            check_version(self, found)
             if schema.VERSION not in found:
                 _bring_up_to_date(cursor)
 

@@ -28,10 +28,19 @@ from vastdb.transaction import Transaction as VastTransaction
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import BATCH_ROWS, Description, Query, Reader, Scan, TableSummary, Transaction
+from tams_data.engines.base import (
+    BATCH_ROWS,
+    Description,
+    Query,
+    Reader,
+    Scan,
+    TableSummary,
+    Transaction,
+    check_version,
+)
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
-from tams_data.errors import SchemaMismatch, StoreUnavailable, TransactionConflict
+from tams_data.errors import StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
 from tams_data.scan.rendering import chunks, rendered
@@ -246,11 +255,7 @@ class Vast:
         """
         table = place.table(schema.SCHEMA_VERSIONS.name)
         versions = table.select(["version"]).read_all()["version"].to_pylist()
-        if versions and not 1 <= max(versions) <= schema.VERSION:
-            raise SchemaMismatch(
-                f"{self!r} was written with schema version {max(versions)};"
-                f" this software knows versions up to {schema.VERSION}"
-            )
+        check_version(self, versions)
         return schema.VERSION in versions
 
     def _bring_up_to_date(self, transaction: VastTransaction, place: VastSchema, found: set[str]) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from tams_data import schema
 from tams_data.engines.base import Database, Scan
 from tams_data.errors import InvalidBackup, SchemaMismatch
-from tams_data.keeping.versions import version_of
+from tams_data.keeping.versions import check_version
 from tams_data.queries import tables as queries
 
 CONTENT_TYPE = "application/vnd.tams-data.backup"
@@ -49,11 +49,7 @@ def contents_of(database: Database, scan: Scan) -> Contents:
 
     :raise SchemaMismatch: the store was written with another schema version than this software writes.
     """
-    found = version_of(scan)
-    if found != schema.VERSION:
-        raise SchemaMismatch(
-            f"{database!r} has schema version {found}, this software {schema.VERSION}: start the service once before"
-        )
+    check_version(database, scan)
     head = Head(database.name, schema.VERSION, time_ns())
     return Contents(head, ((table, _rows(scan, table)) for table in schema.TABLES.values()))
 

@@ -1,15 +1,21 @@
-"""Backups restored: all of one into an empty store of either engine, in one transaction."""
+"""Backups restored: all of one, into an empty store of either engine.
+
+Rows are committed some at a time: in one transaction, the embedded engine would have ten million segments in memory.
+Until the last is there the store has a schema version that no software knows, so nobody takes a part for the whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import time_ns
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from tams_data import schema
-from tams_data.engines.base import BATCH_ROWS, Database, Transaction
+from tams_data.engines.base import Database, Transaction
 from tams_data.errors import AlreadyExists, InvalidBackup
 from tams_data.keeping import manifest as manifests
 from tams_data.keeping.backup import OnProgress
@@ -18,26 +24,39 @@ from tams_data.keeping.versions import brought_forward
 from tams_data.queries import tables as queries
 from tams_data.store import keys
 
+_ROWS = 2**18
+"""Rows of one transaction."""
+
 
 def restore(database: Database, folder: Path, progress: OnProgress = lambda *_: None) -> Manifest:
     """Restore a backup into an empty store; give what it was. Rows of older schema versions are brought forward.
 
-    Its files are checked before anything is written, and all is written or nothing.
+    Its files are checked before anything is written. A store that a restore was broken off in is refused by whoever
+    opens it; it is to be removed.
 
     :raise InvalidBackup: the folder is no backup, or a file of it is not what was written.
-    :raise SchemaMismatch: it is of a version that this software does not know.
+    :raise SchemaMismatch: it is of a version that this software does not know, or a restore was broken off before.
     :raise AlreadyExists: the store is not empty.
     """
     manifest = manifests.read(folder)
     manifests.check_files(folder, manifest)
+    tables = [table for table in _restored() if table.name in manifest.tables]
+    for table in tables:
+        _check_file(folder, manifest, table)
     database.create_tables()
     with database.transaction() as transaction:
         _check_empty(transaction)
-        for table in _restored():
-            if table.name in manifest.tables:
-                _restore(transaction, table, folder, manifest, progress)
+        transaction.insert(schema.SCHEMA_VERSIONS, _unfinished())
+    for table in tables:
+        _restore(database, table, folder / manifest.tables[table.name].file, progress)
+    with database.transaction() as transaction:
         keys.reserve_known(database, transaction)
+        transaction.delete(schema.SCHEMA_VERSIONS, _unfinished().select(["version"]))
     return manifest
+
+
+def _unfinished() -> pa.Table:
+    return schema.SCHEMA_VERSIONS.rows([{"version": schema.RESTORING, "applied_ns": time_ns()}])
 
 
 def _restored() -> list[schema.Table]:
@@ -52,21 +71,30 @@ def _check_empty(transaction: Transaction) -> None:
             raise AlreadyExists(f"the store is not empty: it has {count} rows in {table.name}")
 
 
-def _restore(
-    transaction: Transaction, table: schema.Table, folder: Path, manifest: Manifest, progress: OnProgress
-) -> None:
-    said, count = manifest.tables[table.name], 0
-    for batch in _batches(folder / said.file):
-        transaction.insert(table, brought_forward(table, batch))
-        count += batch.num_rows
-        progress(table.name, count)
-    if count != said.rows:
-        raise InvalidBackup(f"{folder / said.file} has {count} rows, and the manifest says {said.rows}")
+def _check_file(folder: Path, manifest: Manifest, table: schema.Table) -> None:
+    said = manifest.tables[table.name]
+    with _reading(folder / said.file) as file:
+        brought_forward(table, pa.RecordBatch.from_pylist([], file.schema_arrow))
+        if file.metadata.num_rows != said.rows:
+            raise InvalidBackup(
+                f"{folder / said.file} has {file.metadata.num_rows} rows, and the manifest says {said.rows}"
+            )
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _restore(database: Database, table: schema.Table, path: Path, progress: OnProgress) -> None:
+    count = 0
+    with _reading(path) as file:
+        for batch in file.iter_batches(_ROWS):
+            with database.transaction() as transaction:
+                transaction.insert(table, brought_forward(table, batch))
+            count += batch.num_rows
+            progress(table.name, count)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[parquet.ParquetFile]:
     try:
         with parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(BATCH_ROWS)
+            yield file
     except (pa.ArrowException, OSError) as error:
         raise InvalidBackup(f"{path}: {error}") from error

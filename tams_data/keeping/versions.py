@@ -6,37 +6,38 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from tams_data import schema
+from tams_data.engines import base
 from tams_data.engines.base import Database, Reader, Tables
 from tams_data.errors import SchemaMismatch
 
 
-def version_of(reader: Reader) -> int:
-    """The schema version of a store, 0 when it notes none."""
-    found = reader.read(_highest)["version"][0].as_py()
-    return int(found or 0)
-
-
-def _highest(tables: Tables) -> ir.Table:
-    return tables.schema_versions.aggregate(version=tables.schema_versions.version.max())
-
-
-def check_version(database: Database) -> None:
+def check_version(database: Database, reader: Reader) -> None:
     """Accept a store of the version that this software writes.
 
-    :raise SchemaMismatch: there is no store, or it is of another version.
+    :raise SchemaMismatch: it is of another version.
+    """
+    versions = reader.read(_versions)["version"].to_pylist()
+    base.check_version(database, versions)
+    if schema.VERSION not in versions:
+        found = max(versions, default="none")
+        raise SchemaMismatch(
+            f"{database!r} has schema version {found}, and is brought to {schema.VERSION} when the service starts"
+        )
+
+
+def _versions(tables: Tables) -> ir.Table:
+    return tables.schema_versions.select("version")
+
+
+def check_store(database: Database) -> None:
+    """Accept a database that has a store in it, of the version that this software writes.
+
+    :raise SchemaMismatch: it has none, or one of another version.
     """
     with database.connected() as connection:
         if schema.SCHEMA_VERSIONS.name not in connection.list_tables():
             raise SchemaMismatch(f"there is no store in {database!r}")
-    found = version_of(database)
-    if found > schema.VERSION:
-        raise SchemaMismatch(
-            f"{database!r} was written with schema version {found}; this software knows versions up to {schema.VERSION}"
-        )
-    if found < schema.VERSION:
-        raise SchemaMismatch(
-            f"{database!r} has schema version {found}, which is brought to {schema.VERSION} when the service starts"
-        )
+    check_version(database, database)
 
 
 def brought_forward(table: schema.Table, rows: pa.RecordBatch) -> pa.Table:

@@ -21,7 +21,7 @@ from tams_data.errors import AlreadyExists, BackupFailed, InvalidBackup, SchemaM
 from tams_data.keeping import backup, contents, manifest
 from tams_data.keeping.restore import restore
 from tams_data.keeping.verify import verify
-from tams_data.keeping.versions import brought_forward
+from tams_data.keeping.versions import brought_forward, check_store
 from tams_data.store.keys import KeySequence
 from tests import vast_engine
 from tests.disks import small_disk
@@ -239,16 +239,20 @@ def test_what_is_not_what_was_written_is_refused_and_nothing_is_restored(
     assert not any(restored_rows(empty).values())
 
 
-def test_a_restore_that_fails_half_way_leaves_an_empty_store(folder: Path, empty: Database) -> None:
+def test_a_store_that_a_restore_was_broken_off_in_is_refused(folder: Path, empty: Database) -> None:
     def broken(table: str, _: int) -> None:
         if table == "objects":
             raise StoreUnavailable("pulled out")
 
     with pytest.raises(StoreUnavailable):
         restore(empty, folder, broken)
-    assert not any(restored_rows(empty).values())
-    restore(empty, folder)
-    assert list(verify(empty)) == []
+    says = "was broken off: remove it"
+    with pytest.raises(SchemaMismatch, match=says):
+        empty.create_tables()
+    with pytest.raises(SchemaMismatch, match=says):
+        restore(empty, folder)
+    with pytest.raises(SchemaMismatch, match=says):
+        check_store(empty)
 
 
 # --- over HTTP -------------------------------------------------------------------------------------------------------
