@@ -351,6 +351,7 @@ def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckd
     config: dict[str, str] = {"memory_limit": memory_limit} if memory_limit else {}
     if path is None:
         return duckdb.connect(config=config)
+    is_new = not path.exists()
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -361,7 +362,10 @@ def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckd
         raise DatabaseLocked(f"the database {path} is open in this process, otherwise: {error}") from error
     except duckdb.IOException as error:
         # "lock" alone may be part of the path, which the message repeats
-        kind = DatabaseLocked if "Could not set lock" in str(error) else StoreUnavailable
+        locked = "Could not set lock" in str(error)
+        if is_new and not locked:
+            path.unlink(missing_ok=True)  # what could be written of a new one is no database
+        kind = DatabaseLocked if locked else StoreUnavailable
         raise kind(f"cannot open the database {path}: {error}") from error
     except OSError as error:
         raise StoreUnavailable(f"cannot make the folder of the database {path}: {error}") from error
