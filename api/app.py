@@ -17,6 +17,7 @@ from api import (
     health,
     hls,
     instances,
+    keeping,
     media,
     objects,
     profiles,
@@ -76,6 +77,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     ):
         app.register_api(module.bp)
     app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
+    app.register_blueprint(keeping.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
     errors.register(app)

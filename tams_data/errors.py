@@ -9,6 +9,7 @@
      │    ├── SegmentOverlap        the segment shares media time with another of its flow
      │    ├── DestinationRefused    the service sends no requests to where the URL leads
      │    ├── NotPlayable           a browser cannot play the flow, or not from the objects it has
+     │    ├── InvalidBackup         a backup is not whole, or not what was written
      │    └── ObjectConflict        the object cannot be used in the way the request asks
      ├── NotFound
      │    ├── SourceNotFound
@@ -32,6 +33,7 @@
      │    ├── TransactionConflict   another writer changed the same rows; try again
      │    ├── TooManyListeners      as many follow the events as may
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
+     │    ├── BackupFailed          a backup cannot be written where it is to be
      │    └── MediaStoreFailed      the media store could not do what was asked
      ├── TooManyRequests            a caller sends more than is taken; try again later
      ├── SchemaMismatch             the store was written by an unknown or newer schema version
@@ -90,6 +92,10 @@ class ObjectConflict(InvalidInput):
 
 class DestinationRefused(InvalidInput):
     """The URL leads into the network around the service, where it sends no requests of its own."""
+
+
+class InvalidBackup(InvalidInput):
+    """A folder is no backup, or it is not whole, or a file of it is not what was written."""
 
 
 class NotPlayable(InvalidInput):
@@ -182,6 +188,10 @@ class TooManyListeners(StoreUnavailable):
 
 class AnalyticsUnavailable(StoreUnavailable):
     """The engine that analyses run on cannot be reached, lacks a table, or cannot run the query."""
+
+
+class BackupFailed(StoreUnavailable):
+    """A backup cannot be written where it is to be."""
 
 
 class MediaStoreFailed(StoreUnavailable):

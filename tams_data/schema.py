@@ -35,6 +35,9 @@ VERSION = 4
 """The version of this schema; a store remembers the one it was written with. A step forward only adds tables, and
 columns that may be null."""
 
+RESTORING = 2**62
+"""The version of a store that a backup is being restored into: no software knows it."""
+
 
 @dataclass(frozen=True)
 class Column:

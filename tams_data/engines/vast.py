@@ -28,10 +28,19 @@ from vastdb.transaction import Transaction as VastTransaction
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import Description, Query, Reader, TableSummary, Transaction
+from tams_data.engines.base import (
+    BATCH_ROWS,
+    Description,
+    Query,
+    Reader,
+    Scan,
+    TableSummary,
+    Transaction,
+    check_version,
+)
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
-from tams_data.errors import SchemaMismatch, StoreUnavailable, TransactionConflict
+from tams_data.errors import StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
 from tams_data.scan.rendering import chunks, rendered
@@ -104,6 +113,11 @@ class _Reads:
                 cursor.register(name, table)
             return cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
 
+    def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
+        found = compiled(query, {}, **options)
+        with _errors(), self._backend.session(found.tables, self._snapshot, own=True) as cursor:
+            yield from cursor.execute(found.sql).fetch_record_batch(BATCH_ROWS)
+
 
 class _Writes(_Reads):
     """Reads and writes in one transaction of VAST."""
@@ -165,6 +179,7 @@ class _Writes(_Reads):
 class Vast:
     """A store in one schema of VAST Database. Other processes may have it open, and write to it."""
 
+    name = "vast"
     sole_writer = False
     sorts = False
 
@@ -189,6 +204,11 @@ class Vast:
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
+        with self._begun() as transaction:
+            yield _Reads(self._backend, self._source.snapshot(transaction))
+
+    @contextmanager
+    def scanning(self) -> Iterator[Scan]:
         with self._begun() as transaction:
             yield _Reads(self._backend, self._source.snapshot(transaction))
 
@@ -235,11 +255,7 @@ class Vast:
         """
         table = place.table(schema.SCHEMA_VERSIONS.name)
         versions = table.select(["version"]).read_all()["version"].to_pylist()
-        if versions and not 1 <= max(versions) <= schema.VERSION:
-            raise SchemaMismatch(
-                f"{self!r} was written with schema version {max(versions)};"
-                f" this software knows versions up to {schema.VERSION}"
-            )
+        check_version(self, versions)
         return schema.VERSION in versions
 
     def _bring_up_to_date(self, transaction: VastTransaction, place: VastSchema, found: set[str]) -> None:
@@ -304,7 +320,7 @@ class Vast:
                 self._source.load(name, transaction)
             summaries = [_summary(snapshot.metadata(name)) for name in names]
         version = ".".join(map(str, self._session.features.vast_version))
-        return Description("vast", version, tuple(sorted(summaries, key=lambda one: one.name)))
+        return Description(self.name, version, tuple(sorted(summaries, key=lambda one: one.name)))
 
     def drop_tables(self) -> None:
         """Drop the schema with every table in it, others than the store's among them; nothing when there is none."""

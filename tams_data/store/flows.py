@@ -203,9 +203,18 @@ def _row(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: given.get(name) for name in _AS_GIVEN},
         **{name: json_text(given.get(name)) for name in _AS_JSON},
-        **{name: essence.get(name) for name in _FROM_ESSENCE},
+        **derived_from_essence(essence),
         **tag_columns(tags),
     }
+
+
+def derived_from_essence(essence: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `flows` that repeat an essence parameter each, to be filtered by.
+
+    >>> derived_from_essence({"frame_width": 1920})
+    {'frame_width': 1920, 'frame_height': None, 'init_segments': None}
+    """
+    return {name: essence.get(name) for name in _FROM_ESSENCE}
 
 
 def _collection(flow_id: str, given: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
