@@ -48,7 +48,7 @@ class Collected(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class NewEvent:
-    """Something that happened; `detail` is the column of `events`, JSON text.
+    """Something that happened; `detail` and `tag_terms` are columns of `events`, the first one JSON text.
 
     What collects its flow and its source is looked up where `collected` is None: before it is deleted, say it.
     """
@@ -58,6 +58,7 @@ class NewEvent:
     source_id: str
     detail: str
     created_ns: int
+    tag_terms: tuple[int, ...] = ()
     collected: Collected | None = None
 
 
@@ -121,6 +122,7 @@ class Outbox:
                 source_id=[event.source_id for event, _ in events],
                 flow_collected_by=[_ids(by.flow) for _, by in events],
                 source_collected_by=[_ids(by.source) for _, by in events],
+                tag_terms=[event.tag_terms for event, _ in events],
                 detail=[event.detail for event, _ in events],
             ),
         )
@@ -212,6 +214,7 @@ class Event:
     flow_id: str | None
     source_id: str
     collected: Collected
+    tag_terms: frozenset[int]
     detail: str
 
 
@@ -255,6 +258,7 @@ def _event(row: Mapping[str, Any]) -> Event:
         row["flow_id"],
         row["source_id"],
         Collected(*by),
+        frozenset(row["tag_terms"]),
         row["detail"],
     )
 
