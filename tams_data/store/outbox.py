@@ -227,6 +227,15 @@ def last_sequence(reader: Reader) -> int | None:
     return last
 
 
+def reserve_known(database: Database, transaction: Transaction) -> None:
+    """Have sequences go on after those of events that were written past the outbox, as a restore does."""
+    if database.sole_writer:
+        return  # it goes on after the highest
+    last = transaction.read(queries.last)["sequence"][0].as_py()
+    row = {"slot": lock_queries.EVENTS, "number": last or 0}
+    transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([row]))
+
+
 def events_after(reader: Reader, sequence: int, *, limit: int) -> list[Event]:
     """Up to `limit` events after a sequence, in order; none only when there are none."""
     if reader.sorts:

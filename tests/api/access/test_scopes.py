@@ -61,6 +61,7 @@ OURS = {
     "/deletion-requests/{request_id}": {"GET": DELETERS},
     "/flows/{flow_id}/hls.m3u8": {"GET": READERS},
     "/flows/{flow_id}/stretch.mp4": {"GET": READERS},
+    "/events": {"GET": READERS},
     "/tables": {"GET": READERS},
     "/tables/{name}": {"GET": READERS},
 }
@@ -107,6 +108,7 @@ def test_every_operation_admits_its_scopes_and_no_other(
     for path, method in asked:
         admitted = expected(path, "GET" if method == "HEAD" else method)
         url = re.sub(r"{[^}]*}", lambda _: new_id(), path)
+        url += "?after=-1" if path == "/events" else ""  # which would not end
         for scope, client in clients.items():
             with subtests.test(path=path, method=method, scope=scope):
                 answer = client.open(url, method=method)
