@@ -16,6 +16,7 @@ from tams_data.media.remote import Incoming
 from tams_data.queries import objects as queries
 from tams_data.store import instances
 from tams_data.store.alone import Alone
+from tams_data.store.attempts import MOST_ATTEMPTS, retry_s
 from tams_data.store.instances import Copy
 from tams_data.store.reading import objects_with_instances
 from tams_data.store.writer import Writer, each
@@ -25,18 +26,6 @@ log = logging.getLogger(__name__)
 
 Fetch: TypeAlias = Callable[[str], AbstractContextManager[Incoming]]
 """The bytes at a URL, as `media.remote.fetch` gives them."""
-
-MOST_ATTEMPTS = 16
-LONGEST_S = 3600
-
-
-def retry_s(attempts: int) -> int:
-    """How long to wait after so many failed attempts, in seconds: 10, 20, 40 … an hour.
-
-    >>> [retry_s(attempts) for attempts in (1, 2, 9, 15)]
-    [10, 20, 2560, 3600]
-    """
-    return int(min(10 * 2 ** (attempts - 1), LONGEST_S))
 
 
 class Copier:

@@ -11,6 +11,7 @@ from typing import Any
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore, remote
+from tams_data.queries import jobs as job_queries
 from tams_data.queries import service as service_queries
 from tams_data.store import deletions, flows, instances, objects, profiles, service, sources, webhooks
 from tams_data.store.accesses import AccessCounter
@@ -20,6 +21,7 @@ from tams_data.store.copies import Copier
 from tams_data.store.deletions import Deleted, Deleter, Deletion
 from tams_data.store.discards import Orphan, Sweeper
 from tams_data.store.flows import ChangeFlow, PutFlow
+from tams_data.store.garbage import Collector, Expirer
 from tams_data.store.instances import AddUrl, InstanceRemover, RemoveInstance, RequestCopy, UrlAdder
 from tams_data.store.jobs import Job, Jobs
 from tams_data.store.keys import KeySequence
@@ -38,7 +40,8 @@ from tams_data.store.sizes import Measurer
 from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
-from tams_data.timerange import TimeRange
+from tams_data.timerange import NS_PER_SECOND, TimeRange
+from tams_data.tracing import NO_TRACER, Tracer
 
 _REMEMBERED = 200_000
 """How many allocations are remembered, at some 300 bytes each."""
@@ -64,17 +67,20 @@ class Store:
         delete_at_once: int = 1000,
         copy_max: int = 5 * 2**30,
         count_accesses: bool = True,
+        garbage_after_s: int | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`media` are the media stores by the id of their storage backend; tables are created where missing.
 
         `delete_at_once` is how many segments are deleted in one transaction, and `copy_max` the size in bytes of the
-        largest object that is copied from a URL outside. `count_accesses`: whether `accesses` counts.
+        largest object that is copied from a URL outside. `count_accesses`: whether `accesses` counts. Objects that were
+        not registered, or that nothing refers to, go after `garbage_after_s` seconds; None: never.
         """
         database.create_tables()
         self.database = database
         self.media = media
         allocations = Allocations(_REMEMBERED if database.sole_writer else 0)
-        self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget)
+        self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget, tracer=tracer)
         new_key = KeySequence.of(database)
         by_id = {storage_id: one.backend.label for storage_id, one in media.items()}
         labels = {label for label in by_id.values() if label is not None}
@@ -92,12 +98,14 @@ class Store:
         self._add_url, self._request_copy = each(UrlAdder(labels)), each(instances.request_copy)
         self._remove_instance = each(InstanceRemover(by_id))
         self._closing = threading.Event()
+        self._garbage_after_ns = None if garbage_after_s is None else garbage_after_s * NS_PER_SECOND
+        self._job = partial(Job, tracer=tracer)
         self._sweeper = Sweeper(database, media, self._writer)
         self.accesses = AccessCounter(self._writer) if count_accesses else AccessCounter(self._writer, most=0)
         self.jobs = self._jobs(delete_at_once, copy_max, allocations)
 
     def _jobs(self, delete_at_once: int, copy_max: int, allocations: Allocations) -> Jobs:
-        self._sweeping = Job("sweeping", self._sweeper.step)
+        self._sweeping = self._job("sweeping", self._sweeper.step)
         worker = deletions.Worker(
             self.database,
             self._writer,
@@ -113,10 +121,19 @@ class Store:
             alone=self._sweeper.alone,
             closing=self._closing,
         )
-        measuring = Job("measuring", Measurer(self.database, self.media, self._writer).step)
-        self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
-        counting = Job("counting", self.accesses.step)
-        return Jobs(self._deleting, self._copying, self._sweeping, measuring, counting)
+        measuring = self._job("measuring", Measurer(self.database, self.media, self._writer).step)
+        self._deleting, self._copying = self._job("deleting", worker.step), self._job("copying", copier.step)
+        counting = self._job("counting", self.accesses.step)
+        garbage = self._garbage_jobs(allocations)
+        return Jobs(self._deleting, self._copying, *garbage, self._sweeping, measuring, counting)
+
+    def _garbage_jobs(self, allocations: Allocations) -> list[Job]:
+        if (after_ns := self._garbage_after_ns) is None:
+            return []
+        discarded = self._sweeping.wake
+        expirer = Expirer(self.database, self._writer, allocations, after_ns=after_ns, discarded=discarded)
+        collector = Collector(self.database, self._writer, after_ns=after_ns, discarded=discarded)
+        return [self._job("expiring", expirer.step), self._job("collecting", collector.step)]
 
     def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
         """Create a source that has no flows yet. See `sources.create`."""
@@ -302,6 +319,24 @@ class Store:
             **{f"storage backend {id_}": media.check for id_, media in self.media.items()},
         }
         return {name: _failure(check) for name, check in checks.items()}
+
+    def watch_commits(self, committed: Callable[[int, int], object]) -> None:
+        """Have every commit told: how many commands it had, and how long it took, ns."""
+        self._writer.committed = committed
+
+    @property
+    def commands_waiting(self) -> int:
+        """How many commands wait to be committed, about."""
+        return self._writer.waiting
+
+    def queues(self) -> list[dict[str, Any]]:
+        """What waits for each job that has a queue: see `queries.jobs.queued`."""
+        after_ns = self._garbage_after_ns
+        before_ns = 0 if after_ns is None else time_ns() - after_ns
+        rows: list[dict[str, Any]] = self.database.read(
+            job_queries.queued, {"expired_before_ns": before_ns}
+        ).to_pylist()
+        return rows
 
     def close(self) -> None:
         """End the jobs, commit what is queued and counted, and release the database."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tams_data import schema
-from tams_data.queries import deletions, flows, objects, segments, sources
+from tams_data.queries import deletions, flows, jobs, objects, segments, sources
 from tams_data.schema import id_hash, tag_term
 from tams_data.timerange import MAX_NS
 from tests.tams_data.builders import (
@@ -103,6 +103,8 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
     (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
     (objects.last_key, {}, {}),
+    (objects.allocated_before, {"before_ns": 2**62}, {"limit": 9}),
+    (objects.registered_before, {"after_key": 1, "before_ns": 2**62}, {"limit": 2}),
     *(
         (deletions.page, {}, {"limit": 9, "sort_by": by, "reverse": back})
         for by in deletions.ORDERS
@@ -112,15 +114,18 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (deletions.by_id, {"request_id": "waiting"}, {}),
     (deletions.unfinished, {}, {}),
     (deletions.unfinished, OF_A, {}),
+    (deletions.due, {"now_ns": 9}, {"limit": 9}),
     (deletions.expired, {"now_ns": 9}, {"limit": 9}),
     (deletions.discarded, {"storage_id": BACKEND}, {"limit": 9}),
     (deletions.discarded_of, {"object_ids": ["gone", "none"]}, {}),
+    (jobs.queued, {"expired_before_ns": 2**62}, {}),
+    (jobs.walk, {"job": "walking"}, {}),
 ]
 
 
 IN_ORDER = {
     *(segments.page, flows.page, sources.page, objects.referring_flows, objects.copies_due, objects.unsized),
-    *(deletions.page, deletions.unfinished, deletions.discarded),
+    *(deletions.page, deletions.unfinished, deletions.due, deletions.discarded, objects.registered_before, jobs.queued),
     *(flows.members, flows.collecting, sources.members, sources.collecting),
 }
 
@@ -152,6 +157,7 @@ def filled(database):
         insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "ended", "status": "done", "expiry_ns": 9})
         insert(transaction, schema.OBJECT_COPIES, of_copy)
         insert(transaction, schema.OBJECT_ACCESSES, {"object_key": 1, "media_gets": 2, "urls_given": 3, "last_ns": 4})
+        insert(transaction, schema.JOB_WALKS, {"job": "walking", "position": 7, "next_ns": 8})
         insert(transaction, schema.DISCARDED_BYTES, {"object_id": "gone", "storage_id": BACKEND, "created_ns": 1})
     return database
 
@@ -181,7 +187,7 @@ def test_every_query_is_among_the_cases():
     """A query is a public function of one of the modules whose first parameter is `tables`."""
     there = {
         function
-        for module in (segments, flows, sources, objects, deletions)
+        for module in (segments, flows, sources, objects, deletions, jobs)
         for function in vars(module).values()
         if callable(function) and getattr(function, "__module__", None) == module.__name__
         if not function.__name__.startswith("_") and function.__code__.co_varnames[:1] == ("tables",)
