@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import current_app
 
+from api.watching.traffic import Traffic
 from tams_data.analytics import Analytics
 from tams_data.settings import Settings
 from tams_data.store.store import Store
@@ -24,6 +25,12 @@ def analytics() -> Analytics:
 def settings() -> Settings:
     """The settings it was started with."""
     found: Settings = current_app.config["TAMS_SETTINGS"]
+    return found
+
+
+def traffic() -> Traffic:
+    """The requests of that application."""
+    found: Traffic = current_app.config["TAMS_TRAFFIC"]
     return found
 
 

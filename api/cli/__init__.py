@@ -8,6 +8,7 @@ import click
 
 from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
+from api.cli.jobs import COMMANDS as JOBS
 from api.cli.serve import COMMANDS as SERVE
 from api.cli.transfer import COMMANDS as TRANSFER
 from tams_data import __version__
@@ -31,5 +32,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *JOBS):
     main.add_command(_command)

@@ -6,6 +6,7 @@ see a snapshot and never wait for the writer; only one process may open the file
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from tams_data.engines import binding
 from tams_data.engines.base import Description, Query, Reader, Tables, TableSummary, Transaction
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
 from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, TransactionConflict
+
+log = logging.getLogger(__name__)
 
 _FEW = 100
 """Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
@@ -113,7 +116,7 @@ class DuckDB:
         :raise DatabaseLocked: another process has it open, or this one has it open otherwise.
         :raise StoreUnavailable: it cannot be opened.
         """
-        self.path = path
+        self.path, self._read_only = path, read_only
         self._connection = _open(path, memory_limit, read_only)
         self._local = threading.local()
 
@@ -197,7 +200,18 @@ class DuckDB:
         return backend
 
     def close(self) -> None:
+        self._checkpoint()
         self._connection.close()
+
+    def _checkpoint(self) -> None:
+        """Bring what is committed into the file itself. Other threads' cursors would keep closing from doing it."""
+        if self.path is None or self._read_only:
+            return
+        try:
+            # Forced, or a reader whose client has gone to sleep would keep it waiting.
+            self._connection.cursor().execute("FORCE CHECKPOINT")
+        except duckdb.Error as error:  # closed already, or the disk is full: what is committed is in the log beside it
+            log.info("the database is closed without a checkpoint: %s", error)
 
     def _cursor(self) -> _Cursor:
         cursor: _Cursor | None = getattr(self._local, "cursor", None)

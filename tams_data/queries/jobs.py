@@ -18,7 +18,7 @@ def walk(tables: Tables, *, job: Bound) -> ir.Table:
 
 
 def queued(tables: Tables, *, expired_before_ns: Bound) -> ir.Table:
-    """A row for each job that has a queue: `job`, `waiting`, `failing`, `oldest_ns` and `error`, in order of job.
+    """A row for each job that has a queue: `waiting`, `failing`, `oldest_ns`, `error` and `job`, in order of job.
 
     `failing` are those of `waiting` whose last attempt failed, `oldest_ns` is when the first was asked for, ns UTC, and
     `error` one of the errors. Allocations from before `expired_before_ns` wait to be collected.
@@ -35,24 +35,10 @@ def queued(tables: Tables, *, expired_before_ns: Bound) -> ir.Table:
 
 
 def _queue(job: str, rows: ir.Table, *, failing: Any = None, error: Any = None) -> ir.Table:
-    counted = rows.mutate(
-        failed=ibis.literal(0) if failing is None else failing.cast("int64"),
-        said=ibis.null("string") if error is None else error,
+    found = rows.aggregate(
+        waiting=rows.count(),
+        failing=ibis.literal(0, "int64") if failing is None else rows.created_ns.count(where=failing),
+        oldest_ns=rows.created_ns.min().cast("int64"),  # the types of a union are equal, also in what may be null
+        error=ibis.null("string") if error is None else error.max(),
     )
-    found = counted.aggregate(
-        waiting=counted.count(),
-        failing=counted.failed.cast("int64").sum(),
-        oldest_ns=counted.created_ns.min().cast(_NULLABLE),
-        error=counted.said.max(),
-    )
-    return found.select(
-        job=ibis.literal(job),
-        waiting="waiting",
-        failing=found.failing.fill_null(0),
-        oldest_ns="oldest_ns",
-        error="error",
-    )
-
-
-_NULLABLE = ibis.dtype("int64")
-"""The types of a union are equal, also in what may be null."""
+    return found.select("waiting", "failing", "oldest_ns", "error", job=ibis.literal(job))

@@ -17,6 +17,7 @@ from tams_data.store import deletions, flows, instances, objects, profiles, serv
 from tams_data.store.accesses import AccessCounter
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
+from tams_data.store.checks import Recently, failure
 from tams_data.store.copies import Copier
 from tams_data.store.deletions import Deleted, Deleter, Deletion
 from tams_data.store.discards import Orphan, Sweeper
@@ -97,6 +98,7 @@ class Store:
         self._put_flow, self._delete = each(flows.put), each(Deleter(delete_at_once, allocations))
         self._add_url, self._request_copy = each(UrlAdder(labels)), each(instances.request_copy)
         self._remove_instance = each(InstanceRemover(by_id))
+        self._media_checks = {storage_id: Recently(one.check) for storage_id, one in media.items()}
         self._closing = threading.Event()
         self._garbage_after_ns = None if garbage_after_s is None else garbage_after_s * NS_PER_SECOND
         self._job = partial(Job, tracer=tracer)
@@ -313,12 +315,12 @@ class Store:
 
     def check(self) -> dict[str, TamsDataError | None]:
         """What the store needs to serve, by name: None where it works, or what is wrong with it. Cheap."""
-        checks: dict[str, Callable[[], object]] = {
-            "database": lambda: self.database.read(service_queries.info),
-            "writer": lambda: self._writer.check(within_s=_WRITER_ANSWERS_WITHIN_S),
-            **{f"storage backend {id_}": media.check for id_, media in self.media.items()},
+        stores = {f"storage backend {id_}": check() for id_, check in self._media_checks.items()}
+        return {
+            "database": failure(lambda: self.database.read(service_queries.info)),
+            "writer": failure(lambda: self._writer.check(within_s=_WRITER_ANSWERS_WITHIN_S)),
+            **stores,
         }
-        return {name: _failure(check) for name, check in checks.items()}
 
     def watch_commits(self, committed: Callable[[int, int], object]) -> None:
         """Have every commit told: how many commands it had, and how long it took, ns."""
@@ -350,11 +352,3 @@ class Store:
         # After the commit, which has noted them: what is not deleted here, a crash in between or not, the job deletes.
         if orphans and not self._sweeper.sweep(orphans):
             self._sweeping.wake()
-
-
-def _failure(check: Callable[[], object]) -> TamsDataError | None:
-    try:
-        check()
-    except TamsDataError as error:
-        return error
-    return None
