@@ -85,6 +85,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "_granian": {"handlers": ["ours"], "propagate": False},
             "granian.access": {"handlers": ["ours"], "propagate": False},
             # What others have to say of every step they take is no news.
+            "vastdb.transaction": {"level": "CRITICAL"},  # has a traceback for each conflict, which is then tried again
             **{name: {"level": "WARNING"} for name in ("botocore", "boto3", "urllib3", "httpx", "httpcore")},
         },
         "root": {"handlers": ["ours"], "level": level},

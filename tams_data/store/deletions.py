@@ -152,6 +152,30 @@ def _request(transaction: Transaction, deletion: Deletion, chosen: Mapping[str, 
 _UNFINISHED = ("created", "started")
 
 
+CLAIM_NS = 60 * NS_PER_SECOND
+"""How long a request is left to the process that claimed it, ns: more than a batch takes."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Have the next batch of a deletion request to oneself."""
+
+    request_id: str
+    now_ns: int
+
+
+def claim(transaction: Transaction, wanted: Claim) -> bool:
+    """Put a request off for others until its next batch is done: whether it was still due.
+
+    Of processes that find the same request due one carries out the batch; without, all would, and all but one in vain.
+    """
+    row = requests.deletion_row(transaction, wanted.request_id)
+    if row["status"] not in _UNFINISHED or (row["next_ns"] or 0) > wanted.now_ns:
+        return False
+    requests.change(transaction, row["id"], {"next_ns": wanted.now_ns + CLAIM_NS})
+    return True
+
+
 @dataclass(frozen=True)
 class Advance:
     """Carry out the next batch of a deletion request."""
@@ -256,7 +280,7 @@ class Worker:
         """`discarded` is told when there may be bytes to delete; `clock_ns` counts from the Unix epoch, UTC."""
         self._database, self._writer = database, writer
         self._advance, self._remove_expired = each(Advancer(most, allocations)), each(remove_expired)
-        self._note_failure = each(note_failure)
+        self._note_failure, self._claim = each(note_failure), each(claim)
         self._discarded, self._clock_ns = discarded, clock_ns
 
     def step(self) -> bool:
@@ -273,11 +297,14 @@ class Worker:
 
     def _attempt(self, request_id: str, now_ns: int) -> None:
         try:
+            if not (self._database.sole_writer or self._writer.submit(self._claim, Claim(request_id, now_ns))):
+                return
             self._writer.submit(self._advance, Advance(request_id, now_ns))
         except Exception as error:  # noted with the request, so that no other one waits for it
             if isinstance(error, StoreUnavailable) and not isinstance(error, TransactionConflict):
                 raise
-            log.error("deletion request %s failed, and is put off", request_id, exc_info=error)
+            trace = None if isinstance(error, TransactionConflict) else error
+            log.warning("deletion request %s is put off: %s", request_id, error, exc_info=trace)
             self._writer.submit(self._note_failure, Failure(request_id, error, now_ns))
         else:
             self._discarded()

@@ -11,6 +11,7 @@ from tams_data import media
 from tams_data.engines.base import Database
 from tams_data.errors import StoreUnavailable, TransactionConflict
 from tams_data.settings import Settings
+from tams_data.store import deletions
 from tams_data.store.attempts import retry_s
 from tams_data.store.store import Store
 from tests.api.builders import Json, new_id, video_flow
@@ -306,6 +307,20 @@ def test_request_that_fails_too_often_ends_with_an_error(
     assert (failed["status"], failed["error"]["type"]) == ("error", "ValueError")
     assert failed["error"]["summary"] == "unforeseen"
     assert failed["expiry"] > failed["updated"]
+
+
+def test_request_that_another_process_claimed_is_left_to_it_for_a_while(client: CheckedClient, store: Store) -> None:
+    first, _ = _two(client)
+    now_ns = time_ns()
+    with store.database.transaction() as transaction:
+        assert deletions.claim(transaction, deletions.Claim(first, now_ns))
+    with store.database.transaction() as transaction:
+        assert not deletions.claim(transaction, deletions.Claim(first, now_ns + deletions.CLAIM_NS - 1))
+    store.jobs.run_due()
+    assert _status(client, first) == "created"
+    with store.database.transaction() as transaction:
+        assert deletions.claim(transaction, deletions.Claim(first, now_ns + deletions.CLAIM_NS))
+        assert not deletions.claim(transaction, deletions.Claim(first, now_ns + deletions.CLAIM_NS))
 
 
 def test_conflicts_never_end_a_request(client: CheckedClient, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
