@@ -140,4 +140,5 @@ def test_load_is_borne(
         sys.stdout.write(f"\n{connections} connections: {report(answers, seconds, memory)}\n")
     assert answers.errors == []
     assert answers.p99_over_median() <= 20
-    assert memory[-1] - memory[0] <= most_growth_mib
+    half = memory[len(memory) // 2 :]  # by then each thread has its cursor, and the database the memory it may use
+    assert half[-1] - half[0] <= most_growth_mib
