@@ -21,7 +21,7 @@ from api.paths import FlowPath
 from api.resources import present, timerange_text
 from api.state import principal, settings, store
 from api.urls import GetUrlsQuery, UrlMaker
-from api.validation import Query, raw_body, validated
+from api.validation import Query, check_items, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, InvalidPageToken, InvalidTimeRange, TamsDataError
 from tams_data.store.appends import NewSegment
@@ -161,6 +161,9 @@ def post_segments(path: FlowPath) -> Response:
     single = isinstance(posted, SegmentPost)
     segments = [posted] if isinstance(posted, SegmentPost) else posted
     _check_count(len(segments))
+    for segment in segments:
+        if segment.get_urls:
+            check_items(segment.get_urls, "get_urls")
     parsed = [_parsed(segment) for segment in segments]
     if single and isinstance(parsed[0], TamsDataError):
         raise parsed[0]

@@ -10,8 +10,10 @@ from typing import Any
 from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from api.access.modes import modes_of
 from api.app import create_app
 from api.watching import drain, logs, traces
 from api.watching.traffic import Traffic
@@ -21,6 +23,9 @@ from tams_data.processes import end_with_parent
 from tams_data.settings import Settings
 from tams_data.store.opening import open_store
 from tams_data.store.store import Store
+
+_HEADERS_WITHIN_MS = 15_000
+"""Who takes longer to say what they want is not heard. Of bodies granian has no such limit."""
 
 _END_S = 15
 """What the store may take to be closed, beside the time for requests: then the main process ends the worker."""
@@ -37,8 +42,12 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # which class it is d
 
 
 def serve(settings: Settings) -> None:
-    """Serve until the process is told to stop. The worker reads its settings from the environment as well."""
+    """Serve until the process is told to stop. The worker reads its settings from the environment as well.
+
+    :raise InvalidSetting: it is not said who may use the service, and others could reach it.
+    """
     logs.configure(settings)
+    modes_of(settings)  # here as well, where the message is all that is shown
     server = _Server(
         "api.server:application",
         factory=True,
@@ -50,6 +59,7 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=settings.drain_timeout + _END_S,
         blocking_threads=settings.threads,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN_MS),
         websockets=False,
         log_level=LogLevels.error,
         log_dictconfig=logs.configuration(settings),

@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 from pydantic import Field
 
-from api.filters import VALUES_PATTERN, tags_match
+from api.filters import VALUES_PATTERN, tags_filter
 from api.models.common import UUID_PATTERN, QueryBool
 from api.paging import Paged, base_url
 from api.state import store
@@ -54,6 +54,8 @@ class UrlMaker:
         self._query = query
         self._labels = _words(query.accept_get_urls)
         self._ids = _words(query.accept_storage_ids) or None
+        values, exists = query.named("storage_backend_tag"), query.named("storage_backend_tag_exists")
+        self._tags_pass = tags_filter(values, exists, "storage_backend_tag")
         self._base_url = base_url()
         self._backends = {
             id_: _Backend(media, _shown(media, query.verbose_storage))
@@ -102,14 +104,12 @@ class UrlMaker:
 
     def _wanted(self, tags: Mapping[str, Any], label: str | None, storage_id: str | None) -> bool:
         """Whether a backend passes the filters; an uncontrolled URL is on a backend without id and tags."""
-        query = self._query
         # TAMS 8.2: what has no label is only shown to those who ask for none. An instance has a label of its own.
         if storage_id is not None and self._labels is not None and label not in self._labels:
             return False
         if self._ids is not None and storage_id not in self._ids:
             return False
-        values, exists = query.named("storage_backend_tag"), query.named("storage_backend_tag_exists")
-        return tags_match(tags, values, exists, "storage_backend_tag")
+        return self._tags_pass(tags)
 
 
 def _words(text: str | None) -> frozenset[str] | None:

@@ -21,14 +21,17 @@
      │    └── PropertyNotFound      the resource is there, the property or tag is not set
      ├── AlreadyExists              what is to be created is there
      ├── VersionMismatch            the resource is not in the state the request is meant for
+     ├── Unauthenticated            who sends a request is not known
      ├── Forbidden
      │    ├── FlowReadOnly          the flow is read-only
+     │    ├── NotPermitted          the caller is known, and may not do this
      │    └── UrlRefused            a media URL is expired, forged, or for another method or object
      ├── StoreUnavailable           the database or the media store cannot serve now
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
      │    └── MediaStoreFailed      the media store could not do what was asked
+     ├── TooManyRequests            a caller sends more than is taken; try again later
      ├── SchemaMismatch             the store was written by an unknown or newer schema version
      ├── InvalidSetting             a setting cannot be used
      ├── UploadBroken               an upload ended before all its bytes had come
@@ -135,12 +138,20 @@ class DeletionRequestNotFound(NotFound):
     """No deletion request has this id, or it ended long ago."""
 
 
+class Unauthenticated(TamsDataError):
+    """The request needs credentials and has none, or has some that are not good, or not any more."""
+
+
 class Forbidden(TamsDataError):
     """The request is understood and refused."""
 
 
 class FlowReadOnly(Forbidden):
     """The flow is read-only: only the change that lifts this is accepted."""
+
+
+class NotPermitted(Forbidden):
+    """The caller is known, and lacks the scope or the auth class that this takes."""
 
 
 class UrlRefused(Forbidden):
@@ -165,6 +176,14 @@ class AnalyticsUnavailable(StoreUnavailable):
 
 class MediaStoreFailed(StoreUnavailable):
     """The media store could not read or write what was asked."""
+
+
+class TooManyRequests(TamsDataError):
+    """A caller sends more requests than are taken; `retry_after_s` says when the next one will be."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class SchemaMismatch(TamsDataError):

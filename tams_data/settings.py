@@ -22,6 +22,27 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="The service's URL as clients see it, behind a proxy; default: that of each request"
     )
+    access: str | None = Field(
+        None,
+        pattern=r"^(open|(bearer|basic|url)(,(bearer|basic|url))*)$",
+        description="How callers say who they are: some of `bearer`, `basic` and `url`, a comma list; or `open`: anyone"
+        " may do anything. Default: all three where there is something to check them by, else `open`, on a loopback"
+        " address alone",
+    )
+    access_file: Path | None = Field(None, description="File of the tokens and users that are admitted, as JSON")
+    jwt_issuer: str | None = Field(None, description="Who issues the JWTs that are admitted: their claim `iss`")
+    jwt_audience: str | None = Field(None, description="Whom the JWTs are for: their claim `aud`")
+    jwt_keys: str | None = Field(None, description="Keys that the JWTs are signed with: a JWKS, by its URL or path")
+    jwt_name: str = Field("sub", description="Claim of a JWT that is the name of the caller")
+    jwt_groups: str | None = Field(
+        None, description="Claim of a JWT that lists the groups of the caller; default: callers are not restricted"
+    )
+    token: SecretStr | None = Field(
+        None, description="Token that the dashboard, the demo and `tams` commands of this service send to it"
+    )
+    rate_limit: float | None = Field(
+        None, gt=0, description="Requests a second that one caller may send, ten seconds' worth at once; default: any"
+    )
     data_dir: Path = Field(Path(".data"), description="Folder of the database, the media and the signing key")
     database_url: str | None = Field(
         None,
@@ -56,6 +77,7 @@ class Settings(BaseSettings):
     object_timeout: int = Field(7200, ge=300, description="Seconds within which an allocated object must be registered")
     url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
     max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
+    max_items: int = Field(10_000, ge=1, description="Most items of an array or an object in a body")
     max_segments: int = Field(5000, ge=1, description="Most segments in one POST")
     cors_origins: str | None = Field(
         None,
@@ -124,6 +146,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The origins of `cors_origins`."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def own_token(self) -> str | None:
+        """What processes of this service send to it to be admitted."""
+        return None if self.token is None else self.token.get_secret_value()
 
     @property
     def url(self) -> str:

@@ -26,7 +26,7 @@ ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None),
 _ON_VAST: Mapping[str, int | None] = {"tests/tams_data/engines": None, "tests/api": 1}
 """Where tests run on VAST as well, and how many cases of each test; None: all. The rest does with `--vast=all`."""
 
-_TOO_LONG_ON_VAST = ("test_schemathesis.py", "test_paging_under_writes.py", "test_cost.py")
+_TOO_LONG_ON_VAST = ("test_schemathesis.py", "test_tenants.py", "test_paging_under_writes.py", "test_cost.py")
 """Modules whose tests make hundreds of requests each: they need `--vast=all`, and so do property tests."""
 
 

@@ -102,7 +102,7 @@ class _Reads:
         with _errors(), self._backend.session(found.tables, self._snapshot, own=bool(relations)) as cursor:
             for name, table in relations.items():
                 cursor.register(name, table)
-            return cursor.execute(found.sql, binding.parameters(values)).fetch_arrow_table()
+            return cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
 
 
 class _Writes(_Reads):

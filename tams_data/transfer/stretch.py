@@ -18,7 +18,7 @@ from tams_data.media.remote import fetch
 from tams_data.media.uploads import CHUNK
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import segments as queries
-from tams_data.store.reading import flow_row, objects_with_instances
+from tams_data.store.reading import flow_row, flow_rows, objects_with_instances
 from tams_data.timerange import NS_PER_SECOND, TimeRange
 from tams_data.transfer import tracks
 from tams_data.transfer.tracks import Member, Stored
@@ -129,8 +129,10 @@ def _flow(reader: Reader, flow_id: str) -> dict[str, Any]:
 
 
 def _collected(reader: Reader, flow_id: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = reader.read(flow_queries.members, {"ids": [flow_id]}).to_pylist()
-    return rows
+    """What a flow collects, as far as it is there for who asks."""
+    rows = reader.read(flow_queries.members, {"ids": [flow_id]}).to_pylist()
+    there = flow_rows(reader, [row["member_id"] for row in rows])
+    return [row for row in rows if row["member_id"] in there]
 
 
 def _member(row: Mapping[str, Any]) -> dict[str, Any]:

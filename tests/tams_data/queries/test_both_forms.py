@@ -105,6 +105,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (objects.last_key, {}, {}),
     (objects.allocated_before, {"before_ns": 2**62}, {"limit": 9}),
     (objects.registered_before, {"after_key": 1, "before_ns": 2**62}, {"limit": 2}),
+    *((objects.seen, {"keys": [1, 4, 99]}, {"inits": inits}) for inits in (False, True)),
     *(
         (deletions.page, {}, {"limit": 9, "sort_by": by, "reverse": back})
         for by in deletions.ORDERS
