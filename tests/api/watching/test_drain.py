@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -86,11 +87,17 @@ def test_upload_under_way_ends_while_new_requests_are_turned_away(
 
 
 def test_request_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
-    with Service(tmp_path, TAMS_DRAIN_TIMEOUT="1") as service, Upload(service.url, b"x" * 1000) as upload:
+    settings = {"TAMS_DRAIN_TIMEOUT": "1", "TAMS_LOG_FORMAT": "json"}
+    with Service(tmp_path, **settings) as service, Upload(service.url, b"x" * 1000) as upload:
         begin(service, upload, 500)
         assert service.terminate(within_s=15) == 0
         wait_until(service.group_is_gone, within_s=5, failing=lambda: "a worker outlives the service")
-        assert "1 requests have not ended in time" in service.logged()
+        lines = [json.loads(line) for line in service.logged().splitlines()]  # all of them are
+        assert [one["message"] for one in lines if one["level"] == "warning"] == [
+            "1 requests have not ended in time, and are broken off"
+        ]
+        put = next(one for one in lines if one.get("method") == "PUT")
+        assert (put["route"], put["status"]) == ("/flows/<flow_id>", 201)
         assert not (service.folder / "data" / "tams.duckdb.wal").exists()
 
 
