@@ -12,11 +12,13 @@ from api import (
     cors,
     deletion_requests,
     errors,
+    events,
     flows,
     health,
     hls,
     instances,
     jobs,
+    keeping,
     media,
     metrics,
     objects,
@@ -69,6 +71,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
         service,
         profiles,
         webhooks,
+        events,
         sources,
         flows,
         hls,
@@ -83,6 +86,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
     ):
         app.register_api(module.bp)
     app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
+    app.register_blueprint(keeping.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
     errors.register(app)

@@ -83,8 +83,8 @@ def _application(settings: Settings) -> Flask:
     logs.configure(settings)
     tracing = traces.connect(settings)
     ending.store = store = open_store(settings, tracer=tracing.tracer)
-    # Counts are in the memory of the process that counted, and copies, deletions and the like in the tables.
-    store.jobs.start(*([] if settings.jobs else ["counting"]))
+    # Counts, and who follows the store live, are the affair of this process; copies, deletions and the like of anyone.
+    store.jobs.start(*([] if settings.jobs else ["counting", "sequencing"]))
     # Worker processes of multiprocessing end without running what atexit knows.
     Finalize(None, tracing.close, exitpriority=0)
     Finalize(None, store.close, exitpriority=1)
@@ -103,6 +103,8 @@ class _Ending:
         self.store: Store | None = None
 
     def drain(self) -> int:
+        if self.store is not None:
+            self.store.feed.close()  # who follows the store live would do so for ever
         return 0 if self.traffic is None else self.traffic.drain(within_s=self._timeout_s)
 
     def close(self) -> None:

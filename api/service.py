@@ -24,7 +24,7 @@ from tams_data.timerange import NS_PER_SECOND, format_timestamp
 bp = blueprint("service", "What this service is, and where its media live")
 
 _PATHS = ["service", "sources", "flows", "objects", "flow-delete-requests"]
-_EVENT_STREAMS = [{"name": "webhooks"}]
+_EVENT_STREAMS = [{"name": "webhooks"}, {"name": "server-sent-events", "config": {"path": "/events"}}]
 
 
 class BackendsQuery(Paged):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from api.resources import clock, present
+from tams_data.resources import clock, present
 from tams_data.store.jobs import JobState
 
 Queue = Mapping[str, Any]

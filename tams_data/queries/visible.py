@@ -3,7 +3,7 @@
 A query is asked on these tables in place of the store's, so that nothing has to be taken out of its answer: pages are
 full, sums are right, and a list is never told what it may not show. What is seen of a table follows from its columns:
 
-    tag_terms           rows with a tag `auth_classes` that the caller may read: sources, flows, webhooks
+    tag_terms           rows with a tag `auth_classes` that the caller may read: sources, flows, webhooks, events
     flow_id             rows of flows that are seen
     object_key          rows of objects that are seen
     none of these       nothing, but for the tables of `_EVERYBODYS`
@@ -29,7 +29,7 @@ from tams_data.engines.binding import Value
 from tams_data.queries import tags
 from tams_data.queries.paging import Bound
 
-_EVERYBODYS = frozenset({"profiles", "service_info", "schema_versions"})
+_EVERYBODYS = frozenset({"profiles", "service_info", "schema_versions", "write_locks"})
 """What is about the service as a whole, and not about anybody's media."""
 
 _OF_OBJECTS = frozenset({"objects", "object_instances", "object_accesses", "object_copies"})

@@ -200,7 +200,7 @@ def _put_webhook(reader: Reader, caller: Caller, command: PutWebhook) -> PutWebh
     else:
         tags = _created(caller, given.get("tags") or {})
     _check_filters(reader, caller, given)
-    return replace(command, webhook={**given, "tags": tags})
+    return replace(command, webhook={**given, "tags": tags}, groups=caller.groups)
 
 
 def _check_filters(reader: Reader, caller: Caller, webhook: Mapping[str, Any]) -> None:

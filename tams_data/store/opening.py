@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tams_data import engines, media
+from tams_data.destinations import Destinations
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 from tams_data.tracing import NO_TRACER, Tracer
@@ -23,6 +24,12 @@ def open_store(settings: Settings, *, tracer: Tracer = NO_TRACER) -> Store:
         delete_at_once=settings.delete_at_once,
         copy_max=settings.copy_max,
         count_accesses=settings.count_accesses,
+        destinations=Destinations.parse(settings.allowed_destinations),
+        base_url=settings.public_url or settings.url,
+        webhook_attempts=settings.webhook_attempts,
+        events_kept=settings.events_kept,
+        # Each keeps a thread: most are left to requests, however few there are.
+        event_listeners=min(settings.event_listeners, settings.threads // 4),
         garbage_after_s=settings.object_timeout + settings.garbage_grace,
         tracer=tracer,
     )
