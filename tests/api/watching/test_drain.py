@@ -129,3 +129,13 @@ def test_service_that_is_still_starting_ends(service: Service) -> None:
     wait_until((service.folder / "data").exists, within_s=20, failing=service.logged)
     service.terminate(within_s=20)
     wait_until(service.group_is_gone, within_s=10, failing=service.logged)
+
+
+@pytest.mark.soak
+def test_who_follows_the_store_live_is_let_go(service: Service) -> None:
+    """They would stay for ever, and so would the service."""
+    service.start()
+    with httpx.stream("GET", f"{service.url}/events", timeout=60) as followed:
+        assert followed.status_code == 200
+        assert service.terminate(within_s=10) == 0
+        followed.read()
