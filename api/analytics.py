@@ -99,7 +99,7 @@ def _model(analysis: Analysis) -> type[AnalysisQuery]:
 
 
 def _field(parameter: Parameter) -> Any:
-    description = f"{parameter.description}; default: {parameter.default}"
+    description = f"{parameter.description}; default: {parameter.default_text or parameter.default}"
     if parameter.choices:
         kind: Any = Literal[parameter.choices]
         return kind | None, Field(None, description=description)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from flask import Flask
+from flask import Flask, request
 
 from api import (
     analytics,
@@ -12,6 +12,7 @@ from api import (
     cors,
     deletion_requests,
     errors,
+    events,
     flows,
     health,
     hls,
@@ -27,20 +28,24 @@ from api import (
     tables,
     webhooks,
 )
+from api.access import admission, headers
+from api.access.authentication import Authentication
 from api.openapi import Api
+from api.state import seen_table
 from api.validation import check_query_text
 from tams_data import schema
 from tams_data.analytics import analytics_of
 from tams_data.errors import ObjectConflict
 from tams_data.media import LocalMediaStore
 from tams_data.settings import Settings
+from tams_data.store.guards import check_bytes
 from tams_data.store.store import Store
 
 
 def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     """The application that serves `store`; `secret` signs page tokens.
 
-    :raise InvalidSetting: there is no engine for analyses such as the settings ask for.
+    :raise InvalidSetting: there is no engine for analyses such as the settings ask for, or access is not said.
     """
     app = Api("api")
     app.config.update(
@@ -52,10 +57,13 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     )
     compression.register(app)
     cors.register(app, settings.origins)
+    headers.register(app, settings)
+    admission.register(app, settings, Authentication.of(settings))
     for module in (
         service,
         profiles,
         webhooks,
+        events,
         sources,
         flows,
         hls,
@@ -68,7 +76,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         health,
     ):
         app.register_api(module.bp)
-    app.register_api(tables.blueprint_of(store.database, schema.TABLES))
+    app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
     app.register_blueprint(keeping.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
@@ -86,7 +94,7 @@ def _serve_media(app: Flask, store: Store) -> None:
                 may_write=partial(_content_type, store, one.backend.id),
                 written=store.record_upload,
                 read=store.accesses.bytes_sent,
-                authorise=_admit_everyone,
+                authorise=partial(_admit_to, app, store),
             )
             app.register_blueprint(routes)
 
@@ -104,5 +112,12 @@ def _content_type(store: Store, storage_id: str, object_id: str) -> str:
     return str(allocated.content_type)
 
 
-def _admit_everyone() -> None:
-    """Open access: who can reach the service may use it."""
+def _admit_to(app: Flask, store: Store, object_id: str) -> None:
+    """Refuse who may not read, or not upload, an object at a URL that is not presigned.
+
+    :raise Unauthenticated, NotPermitted, TooManyRequests: the caller may not ask for bytes, or not for these.
+    :raise ObjectNotFound: the caller does not see the object.
+    """
+    asking = admission.admit_to_media(app)
+    if asking.is_restricted:
+        check_bytes(store, asking, object_id, upload=request.method == "PUT")

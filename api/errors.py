@@ -22,10 +22,12 @@ STATUS: dict[type[errors.TamsDataError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
     errors.UploadBroken: HTTPStatus.BAD_REQUEST,
     errors.UnreadableMedia: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.AlreadyExists: HTTPStatus.CONFLICT,
     errors.VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.SchemaMismatch: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InvalidSetting: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -75,6 +77,8 @@ def _tams_data_error(error: errors.TamsDataError) -> Response:
     response = problem(status, str(error), kind=kind_of(error), **given)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    elif isinstance(error, errors.TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 

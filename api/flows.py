@@ -19,13 +19,13 @@ from api.models.flows import FlowPut
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, accepted, answers, blueprint, one, takes
 from api.paging import created, json, page_of
 from api.paths import FlowPath, FlowTagPath
-from api.resources import flows_of
-from api.state import principal, store
-from api.validation import Query, raw_body, validated
+from api.state import attributed, principal, store
+from api.validation import Query, check_items, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
 from tams_data.queries import segments as segment_queries
+from tams_data.resources import flows_of
 from tams_data.store.reading import flow_row, flow_rows
 from tams_data.timerange import TimeRange
 
@@ -107,7 +107,8 @@ def post_flow() -> Response:
     :raise InvalidInput: the body contradicts what is there, or itself.
     """
     flow = posted(raw_body())
-    store().create_flow(flow, principal=principal())
+    check_items(flow)
+    store().create_flow(attributed(flow), principal=principal())
     return created(_shown(flow["id"]), "flows.get_flow", flow_id=flow["id"])
 
 
@@ -167,7 +168,7 @@ def put_flow(path: FlowPath, body: FlowPut) -> Response:
     flow = body.root.model_dump(exclude_none=True, exclude_unset=True)
     if flow["id"] != path.flow_id:
         raise InvalidInput(f"the path names flow {path.flow_id}", field="id", value=flow["id"])
-    if not store().put_flow(flow, principal=principal(), only_version=_version_to_replace(path.flow_id)):
+    if not store().put_flow(attributed(flow), principal=principal(), only_version=_version_to_replace(path.flow_id)):
         return Response(status=204)
     answer = json(_shown(path.flow_id))
     answer.status_code = 201

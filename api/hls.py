@@ -10,10 +10,10 @@ from flask import Response, request
 from pydantic import Field
 
 from api import media
+from api.access.admission import CREDENTIALS, url_tokens
 from api.openapi import TEXT, answers, blueprint
 from api.paging import base_url
 from api.paths import FlowPath
-from api.resources import flows_of
 from api.state import store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import Query, validated
@@ -22,6 +22,7 @@ from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput
 from tams_data.playlist import Entry, Rendition
 from tams_data.queries import segments as queries
+from tams_data.resources import flows_of
 from tams_data.store.reading import flow_row, flow_rows, objects_with_instances
 from tams_data.timerange import TimeRange
 
@@ -157,7 +158,9 @@ def _multivariant(reader: Reader, row: Mapping[str, Any]) -> str:
     members = flows_of(reader, [row])[0].get("flow_collection", [])
     rows = flow_rows(reader, [member["id"] for member in members])
     flows = {flow["id"]: flow for flow in flows_of(reader, list(rows.values()))}
-    renditions = [_rendition(member, flows[member["id"]], rows[member["id"]]) for member in members]
+    # Not every member need be one that the caller sees.
+    seen = [member for member in members if member["id"] in flows]
+    renditions = [_rendition(member, flows[member["id"]], rows[member["id"]]) for member in seen]
     of_format = {wanted: [one for one in renditions if one.flow["format"] == wanted] for wanted in (VIDEO, AUDIO)}
     if not (of_format[VIDEO] or of_format[AUDIO]):
         raise InvalidInput(f"flow {row['id']} collects neither video nor audio", field="flow_collection")
@@ -166,7 +169,8 @@ def _multivariant(reader: Reader, row: Mapping[str, Any]) -> str:
 
 def _rendition(member: Mapping[str, Any], flow: Mapping[str, Any], row: Mapping[str, Any]) -> Rendition:
     # Relative, and with the query of this request: a player asks for it with the same time range and token.
-    query = f"?{urlencode(list(request.args.items()))}" if request.args else ""
+    given = [*request.args.items(), *((CREDENTIALS, one) for one in url_tokens())]
+    query = f"?{urlencode(given)}" if given else ""
     name = member.get("role") or flow.get("label") or flow["id"]
     return Rendition(f"../{flow['id']}/hls.m3u8{query}", flow, name, _bit_rate(row))
 

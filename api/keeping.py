@@ -10,7 +10,7 @@ from collections.abc import Generator
 import orjson
 from flask import Blueprint, Response, current_app, request
 
-from api.state import store
+from api.state import whole_store
 from tams_data.errors import InvalidInput
 from tams_data.keeping import contents, operator
 from tams_data.keeping.service import BACKUP, END, VERIFY
@@ -34,7 +34,7 @@ def admit_the_operator() -> None:
 @bp.get(BACKUP)
 def get_backup() -> Response:
     """Every row of every table, of one instant: see `contents`. Writers do not wait for it."""
-    return _streamed(_sent(store()), contents.CONTENT_TYPE)
+    return _streamed(_sent(whole_store()), contents.CONTENT_TYPE)
 
 
 @bp.get(VERIFY)
@@ -47,7 +47,7 @@ def get_findings() -> Response:
     if not (given.isascii() and given.isdecimal() and 1 <= int(given) <= _MOST_AT_ONCE):
         raise InvalidInput(f"at_once {given!r} is not from 1 to {_MOST_AT_ONCE}", field="at_once", value=given)
     with_media = request.args.get("media") == "true"
-    return _streamed(_findings(store(), int(given) if with_media else 0), "application/x-ndjson")
+    return _streamed(_findings(whole_store(), int(given) if with_media else 0), "application/x-ndjson")
 
 
 def _streamed(pieces: Generator[bytes, None, None], content_type: str) -> Response:

@@ -41,14 +41,14 @@ def blueprint(
     may_write: Callable[[str], str],
     written: Callable[[str, int], object],
     read: Callable[[str], object],
-    authorise: Callable[[], None],
+    authorise: Callable[[str], None],
 ) -> Blueprint:
     """The routes that read and write the bytes in `media`.
 
-    `authorise` checks the credentials of the present request and raises what refuses them; it is not asked when a
-    URL is presigned. `may_write` gives the content type an object must be uploaded with, and raises when the object
-    may not be uploaded: it is not allocated, or registered already and so immutable. `written` is told the object
-    and its size in bytes when all of it is stored and none of it visible yet; as an upload takes its time, it
+    `authorise` checks the credentials of the present request against the object and raises what refuses them; it is not
+    asked when a URL is presigned. `may_write` gives the content type an object must be uploaded with, and raises when
+    the object may not be uploaded: it is not allocated, or registered already and so immutable. `written` is told the
+    object and its size in bytes when all of it is stored and none of it visible yet; as an upload takes its time, it
     raises for the same reasons, and what it raises undoes the upload. `read` is told the object whose bytes are sent.
     """
     bp = Blueprint(media.path.strip("/"), __name__, url_prefix=media.path)
@@ -109,10 +109,10 @@ def named(url: str, suffix: str, *, base_url: str) -> str:
     return f"{path}/media{suffix}{mark}{query}"
 
 
-def _admit(media: LocalMediaStore, object_id: str, authorise: Callable[[], None]) -> None:
+def _admit(media: LocalMediaStore, object_id: str, authorise: Callable[[str], None]) -> None:
     expires, signature = request.args.get("expires"), request.args.get("signature")
     if expires is None and signature is None:
-        authorise()
+        authorise(object_id)
     else:
         media.check_url(request.method, object_id, expires=expires or "", signature=signature or "")
 

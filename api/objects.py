@@ -8,6 +8,7 @@ from uuid import uuid4
 from flask import Response
 from pydantic import Field
 
+from api.access.admission import caller
 from api.conditional import conditional
 from api.filters import VALUES_PATTERN, tag_filters
 from api.models.answers import MediaObjectInfo
@@ -16,13 +17,14 @@ from api.models.objects import ObjectPost
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one
 from api.paging import created, json, paging_headers, token
 from api.paths import ObjectPath
-from api.resources import present, timerange_text
 from api.state import store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import validated
+from tams_data.errors import ObjectNotFound
 from tams_data.queries import objects as queries
+from tams_data.resources import present, timerange_text
 from tams_data.store.objects import registered
-from tams_data.store.reading import objects_with_instances
+from tams_data.store.reading import is_seen, objects_with_instances
 from tams_data.timerange import TimeRange
 
 bp = blueprint("objects", "Media objects and their instances")
@@ -85,6 +87,8 @@ def get_object(path: ObjectPath, query: ObjectQuery) -> Response:
     after = query.after(of)
     with store().database.snapshot() as reader:
         found = registered(reader, path.object_id)
+        if caller().is_restricted and not is_seen(reader, found):
+            raise ObjectNotFound(f"no object {path.object_id!r}")
         values = {"key": found["key"], **tags, **({} if after is None else {"after": after})}
         flows = reader.read(queries.referring_flows, values, is_init=found["is_init"], limit=limit + 1)
         keys = {found["key"], found["init_object_key"]} - {None}

@@ -6,13 +6,14 @@ from copy import deepcopy
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response
 from flask_openapi3 import APIBlueprint, Info, OpenAPI, Tag
 from flask_openapi3_redoc.plugins import RegisterPlugin as Redoc
 from flask_openapi3_swagger.plugins import RegisterPlugin as SwaggerUI
 from pydantic import BaseModel
 from werkzeug.routing import BaseConverter
 
+from api.access import described
+from api.access.authentication import Authentication
 from api.models.answers import Problem
 from api.models.common import LEFT_OUT
 from tams_data import __version__
@@ -38,7 +39,7 @@ ETAG_HEADERS = {"ETag": {"description": "Another whenever another is shown, for 
 LOCATION_HEADERS = {"Location": {"description": "Where it is", "schema": TEXT}}
 
 SECURITY_SCHEMES: dict[str, Any] = {
-    "bearer_token_auth": {"type": "http", "scheme": "bearer"},
+    "bearer_token_auth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "url_token_auth": {"type": "apiKey", "in": "query", "name": "access_token"},
     "basic_auth": {"type": "http", "scheme": "basic"},
 }
@@ -77,9 +78,7 @@ class Api(OpenAPI):
         self.add_url_rule("/openapi.json", view_func=lambda: self.api_doc, endpoint="openapi")
         self.register_blueprint(SwaggerUI.register(doc_url="openapi.json"))
         self.add_url_rule("/docs", view_func=self.view_functions["swagger.swagger"], endpoint="docs")
-        redoc = Redoc.register(doc_url="openapi.json")
-        redoc.after_request(_keep_at_home)
-        self.register_blueprint(redoc)
+        self.register_blueprint(Redoc.register(doc_url="openapi.json"))
 
     def generate_spec_json(self) -> None:
         """Add to each GET the HEAD that answers like it, without a body."""
@@ -93,6 +92,9 @@ class Api(OpenAPI):
                 self._say_whether_needed(operation.get("requestBody"))
             if "get" in item:
                 item["head"] = _head(item["get"])
+        authentication: Authentication = self.config["TAMS_ACCESS"]
+        problems = {status: as_problem(why) for status, why in described.OTHERS.items()}
+        described.describe(self.spec_json, authentication.modes, problems)
         self.spec_json = _whole_numbers(self.spec_json)
 
     def _say_whether_needed(self, body: dict[str, Any] | None) -> None:
@@ -111,15 +113,6 @@ def _whole_numbers(node: Any) -> Any:
     if isinstance(node, list):
         return [_whole_numbers(one) for one in node]
     return int(node) if isinstance(node, float) and node.is_integer() else node
-
-
-def _keep_at_home(page: Response) -> Response:
-    """Have a browser load nothing from elsewhere: ReDoc wants the logo of its makers from their server."""
-    page.headers["Content-Security-Policy"] = (
-        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
-        " img-src 'self' data:; worker-src blob:"
-    )
-    return page
 
 
 def _described(docstring: str) -> dict[str, str]:

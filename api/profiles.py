@@ -13,11 +13,11 @@ from api.models.profiles import ProfilePost
 from api.openapi import PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, json, page_of
 from api.paths import ProfilePath
-from api.resources import profile_of
-from api.state import principal, store
+from api.state import attributed, principal, store
 from api.validation import validated
 from tams_data.errors import InvalidInput
 from tams_data.queries import profiles as queries
+from tams_data.resources import profile_of
 from tams_data.store.reading import profile_row
 
 bp = blueprint("profiles", "Technical metadata that flows are made with")
@@ -70,7 +70,7 @@ def post_profile(path: ProfilePath, body: ProfilePost) -> Response:
     profile = body.model_dump(exclude_none=True, exclude_unset=True)
     if profile["id"] != path.profile_id:
         raise InvalidInput(f"the path names profile {path.profile_id}", field="id", value=profile["id"])
-    store().create_profile(profile, principal=principal())
+    store().create_profile(attributed(profile), principal=principal())
     created = json(profile_of(profile_row(store().database, path.profile_id)))
     created.status_code = 201
     return created

@@ -14,7 +14,7 @@ from api.conditional import conditional
 from api.models.properties import BitRate, FlowCollection, TagsOf, TagValue, Text, Truth
 from api.openapi import answers, one, takes
 from api.paging import json
-from api.validation import raw_body, validated
+from api.validation import check_items, raw_body, validated
 from tams_data.errors import InvalidInput, PropertyNotFound
 
 
@@ -149,8 +149,10 @@ def _given(model: type[RootModel[Any]], name: str) -> Any:
     :raise InvalidInput: it is none, by the name of the property.
     """
     try:
-        return model.model_validate_json(raw_body()).model_dump(exclude_none=True)
+        given = model.model_validate_json(raw_body())
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, (name, *fault["loc"])))
         raise InvalidInput(f"{where}: {fault['msg']}", field=where, value=fault["input"]) from error
+    check_items(given, name)
+    return given.model_dump(exclude_none=True)

@@ -9,18 +9,28 @@ from multiprocessing.util import Finalize
 from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from api.access.modes import modes_of
 from api.app import create_app
 from tams_data import engines, media
+from tams_data.destinations import Destinations
 from tams_data.errors import TamsDataError
 from tams_data.processes import end_with_parent
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 
+_HEADERS_WITHIN_MS = 15_000
+"""Who takes longer to say what they want is not heard. Of bodies granian has no such limit."""
+
 
 def serve(settings: Settings) -> None:
-    """Serve until the process is told to stop. The worker reads its settings from the environment as well."""
+    """Serve until the process is told to stop. The worker reads its settings from the environment as well.
+
+    :raise InvalidSetting: it is not said who may use the service, and others could reach it.
+    """
+    modes_of(settings)  # here as well, where the message is all that is shown
     server = Granian(
         "api.server:application",
         factory=True,
@@ -31,6 +41,7 @@ def serve(settings: Settings) -> None:
         workers=1,
         blocking_threads=settings.threads,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN_MS),
         websockets=False,
         log_level=LogLevels.error,
     )
@@ -57,6 +68,12 @@ def _application(settings: Settings) -> Flask:
         delete_at_once=settings.delete_at_once,
         copy_max=settings.copy_max,
         count_accesses=settings.count_accesses,
+        destinations=Destinations.parse(settings.allowed_destinations),
+        base_url=settings.public_url or settings.url,
+        webhook_attempts=settings.webhook_attempts,
+        events_kept=settings.events_kept,
+        # Each keeps a thread: most are left to requests, however few there are.
+        event_listeners=min(settings.event_listeners, settings.threads // 4),
     )
     store.jobs.start()
     # Worker processes of multiprocessing end without running what atexit knows.

@@ -18,11 +18,11 @@ from api.models.sources import SourcePost
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one
 from api.paging import created, json, page_of
 from api.paths import SourcePath, SourceTagPath
-from api.resources import sources_of
-from api.state import principal, store
+from api.state import attributed, principal, store
 from api.validation import validated
 from tams_data.errors import SourceNotFound
 from tams_data.queries import sources as queries
+from tams_data.resources import sources_of
 from tams_data.store.reading import source_row
 
 bp = blueprint("sources", "Pieces of media, whatever their encoding")
@@ -67,7 +67,7 @@ def post_source(body: SourcePost) -> Response:
     :raise AlreadyExists: there is a source with this id.
     """
     source = {"id": str(uuid4()), **body.model_dump(exclude_none=True)}
-    store().create_source(source, principal=principal())
+    store().create_source(attributed(source), principal=principal())
     return created(_shown(source["id"]), "sources.get_source", source_id=source["id"])
 
 

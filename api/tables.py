@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import chain
 
+import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 from flask import Response
 from flask_openapi3 import APIBlueprint
@@ -53,8 +55,17 @@ class RowsQuery(Query):
     )
 
 
-def blueprint_of(database: Database, tables: Mapping[str, Table]) -> APIBlueprint:
-    """The routes that read these tables of a database, but for their secret columns."""
+def _whole(connection: ibis.BaseBackend, name: str) -> ir.Table:
+    return connection.table(name)
+
+
+def blueprint_of(
+    database: Database, tables: Mapping[str, Table], *, seen: Callable[[ibis.BaseBackend, str], ir.Table] = _whole
+) -> APIBlueprint:
+    """The routes that read these tables of a database, but for their secret columns.
+
+    `seen` gives what may be shown of a table, by its name.
+    """
     bp = blueprint("tables", "The store's tables as Arrow, for analysts: an extension of TAMS")
 
     @bp.get("/tables", responses=answers(ok=Tables))
@@ -87,7 +98,7 @@ def blueprint_of(database: Database, tables: Mapping[str, Table]) -> APIBlueprin
         if table is None:
             raise TableNotFound(f"there is no table {path.name!r}")
         schema = _chosen(table, query.columns)
-        batches = _batches(database, table, schema.names, _predicate(table, query.filter))
+        batches = _batches(database, table, schema.names, _predicate(table, query.filter), seen)
         response = Response(_stream(schema, _begun(batches)), content_type=CONTENT_TYPE)
         # Whether it was sent to its end, given up or never begun; what reads ends its transaction.
         response.call_on_close(batches.close)
@@ -124,13 +135,17 @@ def _predicate(table: Table, text: str | None) -> Predicate:
 
 
 def _batches(
-    database: Database, table: Table, columns: list[str], predicate: Predicate
+    database: Database,
+    table: Table,
+    columns: list[str],
+    predicate: Predicate,
+    seen: Callable[[ibis.BaseBackend, str], ir.Table],
 ) -> Generator[pa.RecordBatch, None, None]:
     """The rows, read as they are asked for; nothing is read where no row can be found, as for the schema alone."""
     if never(predicate):
         return
     with database.connected() as connection:
-        expression = queries.rows(connection.table(table.name), columns, predicate)
+        expression = queries.rows(seen(connection, table.name), columns, predicate)
         yield from connection.to_pyarrow_batches(expression, chunk_size=BATCH_ROWS)
 
 

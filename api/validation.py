@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.models.common import LEFT_OUT
@@ -18,8 +18,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 Q = TypeVar("Q", bound="Query")
 
 FAMILY = ".{name}"
-CREDENTIALS = "access_token"
-"""The query parameter that may carry a caller's token (TAMS 8.2, url_token_auth); no operation's own."""
 
 
 class Query(BaseModel):
@@ -53,7 +51,7 @@ class Query(BaseModel):
             family, dot, name = key.partition(".")
             if dot and family in named:
                 named[family][name] = values[0]
-            elif key != CREDENTIALS:
+            else:
                 plain[key] = values[0]
         query = cls.model_validate(plain)
         query._named.update(named)
@@ -100,7 +98,30 @@ def _body(model: type[BaseModel]) -> BaseModel:
     data = raw_body()
     extra = model.model_config.get("json_schema_extra")
     optional = isinstance(extra, dict) and extra.items() >= LEFT_OUT.items()
-    return model.model_validate({}) if not data and optional else model.model_validate_json(data)
+    body = model.model_validate({}) if not data and optional else model.model_validate_json(data)
+    check_items(body)
+    return body
+
+
+def check_items(value: object, field: str = "") -> None:
+    """Refuse what has an array or an object of too many items in it, as a whole or somewhere below.
+
+    :raise InvalidInput: there is one, by the name of the property.
+    """
+    named: Iterable[tuple[object, object]] = ()
+    if isinstance(value, BaseModel):
+        named = (("" if isinstance(value, RootModel) else name, one) for name, one in value)
+    elif isinstance(value, dict | list):
+        most = settings().max_items
+        if len(value) > most:
+            where = field or "body"
+            raise InvalidInput(
+                f"{where} has {len(value)} items; at most {most} are taken", field=where, value=len(value)
+            )
+        named = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, one in named:
+        if isinstance(one, BaseModel | dict | list):
+            check_items(one, f"{field}.{name}".strip("."))
 
 
 def check_query_text() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -18,7 +17,8 @@ from tams_data.settings import Settings
 def main(api: str | None, with_parent: bool) -> None:
     """Serve the dashboard. Settings are `TAMS_DASHBOARD_HOST` and the like, and `TAMS_TOKEN`."""
     try:
-        serve(Settings.load(), api, token=os.environ.get("TAMS_TOKEN"), with_parent=with_parent)
+        settings = Settings.load()
+        serve(settings, api, token=settings.own_token, with_parent=with_parent)
     except (TamsDataError, OSError) as error:
         click.echo(f"tams: the dashboard cannot start: {error}", err=True)
         sys.exit(1)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from tams_data.access import Caller
 from tams_data.engines.base import Database, Described, Reader
 from tams_data.engines.binding import LIST_SIZES
 from tams_data.engines.reader import connect_reader
@@ -15,6 +16,7 @@ from tams_data.errors import AnalysisNotFound, InvalidInput
 from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.analysis import Analysis
 from tams_data.schema import tag_term
+from tams_data.seen import SeenTables
 from tams_data.settings import Settings
 from tams_data.timerange import TimeRange
 
@@ -64,6 +66,12 @@ class Analytics:
             raise InvalidInput(f"{analysis.name} cannot be filtered by {one}", field=one, value=filters[one])
         rows = analysis.rows(reader, {**filters, **values}, options, describe=self._reader.describe)
         return rows.select(analysis.schema.names).cast(analysis.schema)
+
+    def seen_by(self, caller: Caller) -> Analytics:
+        """The analyses of what a caller sees: themselves, unless something may be hidden from the caller."""
+        if not caller.is_restricted:
+            return self
+        return Analytics(SeenTables(self._reader, caller, everywhere=True), clock=self._clock)
 
     def summarised(self, name: str, /, **parameters: Any) -> tuple[pa.Table, Mapping[str, Any]]:
         """The rows of an analysis as `run` gives them, and what they add up to; nothing where it has no summary.

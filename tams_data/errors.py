@@ -7,6 +7,7 @@
      │    ├── InvalidPageToken      a page token this service did not issue
      │    ├── UnknownStorageBackend no storage backend has this id
      │    ├── SegmentOverlap        the segment shares media time with another of its flow
+     │    ├── DestinationRefused    the service sends no requests to where the URL leads
      │    ├── NotPlayable           a browser cannot play the flow, or not from the objects it has
      │    ├── InvalidBackup         a backup is not whole, or not what was written
      │    └── ObjectConflict        the object cannot be used in the way the request asks
@@ -22,15 +23,19 @@
      │    └── PropertyNotFound      the resource is there, the property or tag is not set
      ├── AlreadyExists              what is to be created is there
      ├── VersionMismatch            the resource is not in the state the request is meant for
+     ├── Unauthenticated            who sends a request is not known
      ├── Forbidden
      │    ├── FlowReadOnly          the flow is read-only
+     │    ├── NotPermitted          the caller is known, and may not do this
      │    └── UrlRefused            a media URL is expired, forged, or for another method or object
      ├── StoreUnavailable           the database or the media store cannot serve now
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
+     │    ├── TooManyListeners      as many follow the events as may
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
      │    ├── BackupFailed          a backup cannot be written where it is to be
      │    └── MediaStoreFailed      the media store could not do what was asked
+     ├── TooManyRequests            a caller sends more than is taken; try again later
      ├── SchemaMismatch             the store was written by an unknown or newer schema version
      ├── InvalidSetting             a setting cannot be used
      ├── UploadBroken               an upload ended before all its bytes had come
@@ -83,6 +88,10 @@ class SegmentOverlap(InvalidInput):
 
 class ObjectConflict(InvalidInput):
     """The object exists already, is meant for another flow, or differs from what the request says of it."""
+
+
+class DestinationRefused(InvalidInput):
+    """The URL leads into the network around the service, where it sends no requests of its own."""
 
 
 class InvalidBackup(InvalidInput):
@@ -141,12 +150,20 @@ class DeletionRequestNotFound(NotFound):
     """No deletion request has this id, or it ended long ago."""
 
 
+class Unauthenticated(TamsDataError):
+    """The request needs credentials and has none, or has some that are not good, or not any more."""
+
+
 class Forbidden(TamsDataError):
     """The request is understood and refused."""
 
 
 class FlowReadOnly(Forbidden):
     """The flow is read-only: only the change that lifts this is accepted."""
+
+
+class NotPermitted(Forbidden):
+    """The caller is known, and lacks the scope or the auth class that this takes."""
 
 
 class UrlRefused(Forbidden):
@@ -165,6 +182,10 @@ class TransactionConflict(StoreUnavailable):
     """Another writer changed the same rows first; the transaction was rolled back and may be tried again."""
 
 
+class TooManyListeners(StoreUnavailable):
+    """As many follow the events live as may at once."""
+
+
 class AnalyticsUnavailable(StoreUnavailable):
     """The engine that analyses run on cannot be reached, lacks a table, or cannot run the query."""
 
@@ -175,6 +196,14 @@ class BackupFailed(StoreUnavailable):
 
 class MediaStoreFailed(StoreUnavailable):
     """The media store could not read or write what was asked."""
+
+
+class TooManyRequests(TamsDataError):
+    """A caller sends more requests than are taken; `retry_after_s` says when the next one will be."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class SchemaMismatch(TamsDataError):

@@ -21,6 +21,27 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="The service's URL as clients see it, behind a proxy; default: that of each request"
     )
+    access: str | None = Field(
+        None,
+        pattern=r"^(open|(bearer|basic|url)(,(bearer|basic|url))*)$",
+        description="How callers say who they are: some of `bearer`, `basic` and `url`, a comma list; or `open`: anyone"
+        " may do anything. Default: all three where there is something to check them by, else `open`, on a loopback"
+        " address alone",
+    )
+    access_file: Path | None = Field(None, description="File of the tokens and users that are admitted, as JSON")
+    jwt_issuer: str | None = Field(None, description="Who issues the JWTs that are admitted: their claim `iss`")
+    jwt_audience: str | None = Field(None, description="Whom the JWTs are for: their claim `aud`")
+    jwt_keys: str | None = Field(None, description="Keys that the JWTs are signed with: a JWKS, by its URL or path")
+    jwt_name: str = Field("sub", description="Claim of a JWT that is the name of the caller")
+    jwt_groups: str | None = Field(
+        None, description="Claim of a JWT that lists the groups of the caller; default: callers are not restricted"
+    )
+    token: SecretStr | None = Field(
+        None, description="Token that the dashboard, the demo and `tams` commands of this service send to it"
+    )
+    rate_limit: float | None = Field(
+        None, gt=0, description="Requests a second that one caller may send, ten seconds' worth at once; default: any"
+    )
     data_dir: Path = Field(Path(".data"), description="Folder of the database, the media and the signing key")
     database_url: str | None = Field(
         None,
@@ -55,6 +76,7 @@ class Settings(BaseSettings):
     object_timeout: int = Field(7200, ge=300, description="Seconds within which an allocated object must be registered")
     url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
     max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
+    max_items: int = Field(10_000, ge=1, description="Most items of an array or an object in a body")
     max_segments: int = Field(5000, ge=1, description="Most segments in one POST")
     cors_origins: str | None = Field(
         None,
@@ -65,6 +87,20 @@ class Settings(BaseSettings):
         1000, ge=1, description="Most segments deleted in one transaction; more are deleted in the background"
     )
     copy_max: int = Field(5 * 2**30, ge=1, description="Largest object copied from a URL outside, bytes")
+    allowed_destinations: str | None = Field(
+        None,
+        description="Networks, addresses and hosts that webhooks and copies may reach although they are not public,"
+        " a comma list, or `*`; default: none",
+    )
+    webhook_attempts: int = Field(
+        16, ge=1, description="How often an event is sent, each time later, before its webhook fails: 16 take 1.5 hours"
+    )
+    events_kept: int = Field(
+        7 * 24 * 3600, ge=0, description="Seconds for which events can be read; those of webhooks until they are sent"
+    )
+    event_listeners: int = Field(
+        16, ge=0, description="Most listeners at `/events`; each keeps a thread, and a quarter of the threads is enough"
+    )
     count_accesses: bool = Field(
         True, description="Whether it is counted how often the bytes and the URLs of objects are asked for"
     )
@@ -99,6 +135,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The origins of `cors_origins`."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def own_token(self) -> str | None:
+        """What processes of this service send to it to be admitted."""
+        return None if self.token is None else self.token.get_secret_value()
 
     @property
     def url(self) -> str:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from api.cli.access import COMMANDS as ACCESS
 from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
 from api.cli.keeping import COMMANDS as KEEPING
@@ -32,5 +33,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *KEEPING):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS, *KEEPING):
     main.add_command(_command)

@@ -48,7 +48,10 @@ def of_a_service(command: Command) -> Command:
 
 def client_of(url: str | None, token: str | None) -> TamsClient:
     """A client of the service that the options name."""
-    return TamsClient(url or Settings.load().url, token)
+    if url is not None:
+        return TamsClient(url, token)
+    settings = Settings.load()
+    return TamsClient(settings.url, token or settings.own_token)
 
 
 def is_civil(ns: int) -> bool:

@@ -85,10 +85,13 @@ def _server() -> ModuleType:
 def welcome() -> None:
     """Wait for the service, see that the demo is in it if it is wanted, and say what to open."""
     settings = Settings.load()
-    client = TamsClient(settings.url)
+    client = TamsClient(settings.url, settings.own_token)
     if not _is_up(settings.url):
         return
     click.echo(f"\nTAMS is up at {settings.url} (data in {settings.data_dir}); stop it with Ctrl-C.")
+    if not _is_admitted(client):
+        click.echo("Set TAMS_TOKEN to a token of TAMS_ACCESS_FILE: without one, neither demo nor dashboard get in.")
+        return
     if settings.demo:
         _ensure_demo(client)
     if settings.dashboard:
@@ -100,6 +103,16 @@ def _first_request(client: TamsClient, url: str) -> str:
     """A curl that shows something: where the media of a flow are, or that there is none yet."""
     flow = next(iter(client.flows(format="urn:x-nmos:format:video")), None)
     return f"curl '{url}/flows'" if flow is None else f"curl '{url}/flows/{flow['id']}/segments?limit=2'"
+
+
+def _is_admitted(client: TamsClient) -> bool:
+    try:
+        client.service()
+    except RequestFailed as error:
+        if error.status == httpx.codes.UNAUTHORIZED:
+            return False
+        raise
+    return True
 
 
 def _ensure_demo(client: TamsClient) -> None:

@@ -17,10 +17,15 @@ COMPILER = binding.BindCompiler()
 
 @dataclass(frozen=True)
 class Compiled:
-    """A query: its text, with `$name` placeholders, and the tables of the store that it reads."""
+    """A query: its text, with `$name` placeholders, their names, and the tables of the store that it reads."""
 
     sql: str
     tables: frozenset[str]
+    names: frozenset[str]
+
+    def parameters(self, values: Mapping[str, binding.Value]) -> dict[str, binding.Scalar]:
+        """What to execute it with: of the values, those it has a place for."""
+        return {name: one for name, one in binding.parameters(values).items() if name in self.names}
 
 
 def compiled(query: Query, values: Mapping[str, binding.Value], **options: Hashable) -> Compiled:
@@ -41,7 +46,8 @@ def _compiled(
     values = {name: binding.placeholders(name, shape) for name, shape in shapes}
     expression: ir.Table = query(UNBOUND, **values, **dict(options))
     names = {op.name for op in expression.op().find(ops.UnboundTable)}
-    return Compiled(COMPILER.to_sqlglot(expression).sql(dialect="duckdb"), frozenset(names - values.keys()))
+    bound = frozenset(op.ident for op in expression.op().find(binding.Bind))
+    return Compiled(COMPILER.to_sqlglot(expression).sql(dialect="duckdb"), frozenset(names - values.keys()), bound)
 
 
 def batches_of(values: Mapping[str, binding.Value]) -> list[Mapping[str, binding.Value]]:

@@ -107,9 +107,9 @@ class _Cursor:
             yield from self.cursor.execute(sql).fetch_record_batch(BATCH_ROWS)
 
     def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
-        sql = compiled(query, values, **options).sql
+        found = compiled(query, values, **options)
         with _errors(), self._registered(binding.relations(values)):
-            return self.cursor.execute(sql, binding.parameters(values)).fetch_arrow_table()
+            return self.cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
 
     def insert(self, table: schema.Table, rows: pa.Table) -> None:
         names = ", ".join(f'"{name}"' for name in rows.column_names)

@@ -66,8 +66,8 @@ class IbisReader:
         """
         with self._errors():
             version = str(self._connection().version)
-        counted = self.read(_counted)
-        counts = zip(counted["table_name"].to_pylist(), counted["row_count"].to_pylist(), strict=True)
+        found = self.read(counted)
+        counts = zip(found["table_name"].to_pylist(), found["row_count"].to_pylist(), strict=True)
         tables = tuple(TableSummary(name, schema.TABLES[name].names, (), rows, None) for name, rows in counts)
         return Description(self._name, version, tables)
 
@@ -175,7 +175,7 @@ def _fetched(expression: ir.Table, engine: str) -> pa.Table:
     return rows.cast(types.to_pyarrow())
 
 
-def _counted(tables: Tables) -> ir.Table:
+def counted(tables: Tables) -> ir.Table:
     """`table_name` and `row_count` of each table."""
     counts = [
         getattr(tables, name).aggregate(row_count=_.count()).select("row_count", table_name=ibis.literal(name))

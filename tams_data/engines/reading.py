@@ -29,7 +29,7 @@ def connect(url: str | None, token: str | None) -> ibis.BaseBackend:
 
 def _here(settings: Settings, token: str | None) -> ibis.BaseBackend:
     if _lives(settings.url):
-        return _service(settings.url, token)
+        return _service(settings.url, token or settings.own_token)
     try:
         return engines.connect(settings.database, memory_limit=settings.database_memory, read_only=True).ibis()
     except DatabaseLocked as error:

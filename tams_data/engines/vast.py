@@ -51,7 +51,7 @@ from tams_data.settings import VastSettings
 _ROW_ID = "$row_id"
 
 _LOCKS = 4095
-"""Rows to lock names by, between the first and the last one. Two names on one row cost a retry now and then."""
+"""Rows to lock names by, between the first and the last two. Two names on one row cost a retry now and then."""
 
 _PATIENCE = 60
 """How often creating the tables is tried while another process is at it: for some 15 s."""
@@ -111,7 +111,7 @@ class _Reads:
         with _errors(), self._backend.session(found.tables, self._snapshot, own=bool(relations)) as cursor:
             for name, table in relations.items():
                 cursor.register(name, table)
-            return cursor.execute(found.sql, binding.parameters(values)).fetch_arrow_table()
+            return cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
 
     def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
         found = compiled(query, {}, **options)
@@ -267,9 +267,9 @@ class Vast:
                 _create_table(self._session, place, table)
             self._source.load(table.name, transaction)
         writes = _Writes(self._backend, self._source.snapshot(transaction))
-        if schema.WRITE_LOCKS.name not in found:
-            count = _LOCKS + 2
-            writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(count, slot=list(range(count)), number=0))
+        there = _slots(place) if schema.WRITE_LOCKS.name in found else ()
+        slots = sorted(set(range(_LOCKS + 3)).difference(there))
+        writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(len(slots), slot=slots, number=0))
         writes.lock("schema")  # two processes must not both note the version
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         writes.insert(schema.SCHEMA_VERSIONS, now)
@@ -332,6 +332,11 @@ class Vast:
                     table.drop()
                 place.drop()
         self._source.forget()
+
+
+def _slots(place: VastSchema) -> list[int]:
+    slots: list[int] = place.table(schema.WRITE_LOCKS.name).select(["slot"]).read_all()["slot"].to_pylist()
+    return slots
 
 
 def _summary(table: TableMetadata) -> TableSummary:

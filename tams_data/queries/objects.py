@@ -101,6 +101,25 @@ def needing_init(tables: Tables, *, keys: ir.Table) -> ir.Table:
     return objects.semi_join(keys, objects.init_object_key == keys.key).select("init_object_key").distinct()
 
 
+def seen(tables: Tables, *, keys: Sequence[Bound], inits: bool) -> ir.Table:
+    """`key` of those of the objects with these keys that some flow uses, or was the first to use.
+
+    It says something on tables in which flows are missing: see `queries.visible`. With `inits`, initialisation objects
+    may be among them, which are used by the segments of the objects that need them; that takes longer to see.
+    """
+    segments, objects, flows = tables.segments, tables.objects, tables.flows
+    nullable = objects.init_object_key.type()  # the types of a union are equal, also in what may be null
+    used = segments.filter(segments.object_key.isin(keys))
+    wanted = objects.filter(objects.key.isin(keys))
+    first = wanted.semi_join(flows, wanted.first_flow_id == flows.id)
+    found = [used.select(key=used.object_key.cast(nullable)), first.select(key=first.key.cast(nullable))]
+    if inits:
+        needing = objects.filter(objects.init_object_key.isin(keys))
+        needed = needing.semi_join(segments, needing.key == segments.object_key)
+        found.append(needed.select(key="init_object_key"))
+    return ibis.union(*found, distinct=True)
+
+
 def referring_flows(
     tables: Tables,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -64,6 +64,12 @@ def webhook_row(reader: Reader, webhook_id: str) -> dict[str, Any]:
         raise WebhookNotFound(f"no webhook {webhook_id}")
     row: dict[str, Any] = rows[0]
     return row
+
+
+def is_seen(reader: Reader, row: Mapping[str, Any]) -> bool:
+    """Whether a row of `objects` is of an object that some flow uses which the reader sees: see `queries.visible`."""
+    found = reader.read(object_queries.seen, {"keys": [row["key"]]}, inits=row["is_init"])
+    return bool(found.num_rows)
 
 
 def objects_with_instances(reader: Reader, keys: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -172,7 +172,6 @@ def test_sources_are_filtered_by_collection(sources: Catalogue, collecting: str,
         ("codec=video/h264", "codec"),
         ("label=news&label=news", "label"),
         ("tag.genre=news&tag.genre=sport", "tag.genre"),
-        ("access_token=a&access_token=b", "access_token"),
     ],
 )
 def test_sources_refuse_a_bad_parameter_by_its_name(shared_client: CheckedClient, query: str, field: str) -> None:

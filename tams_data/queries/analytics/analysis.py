@@ -22,6 +22,7 @@ class Parameter:
     """A parameter of an analysis beside the filters: a whole number from `least` to `most`, or one of `choices`.
 
     `shapes` says that the query is another one for each value, as for a limit; other values are bound to it.
+    `default_text` is the default in words, where the runner has a better one than this.
     """
 
     description: str
@@ -30,6 +31,7 @@ class Parameter:
     most: int = 2**63 - 1
     choices: tuple[str, ...] = ()
     shapes: bool = False
+    default_text: str = ""
 
     def checked(self, name: str, value: object) -> int | str:
         """The value.
@@ -44,6 +46,9 @@ class Parameter:
             return value
         message = f"{name} is a whole number from {self.least} to {self.most}, not {value!r}"
         raise InvalidInput(message, field=name, value=value)
+
+
+PRESENT = Parameter("The present, ns UTC", 0, default_text="the present")
 
 
 @dataclass(frozen=True)

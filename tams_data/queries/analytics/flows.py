@@ -12,7 +12,7 @@ import pyarrow as pa
 from tams_data import timerange
 from tams_data.engines.base import Tables
 from tams_data.queries.analytics import filters as filtering
-from tams_data.queries.analytics.analysis import Analysis, Parameter
+from tams_data.queries.analytics.analysis import PRESENT, Analysis, Parameter
 
 _GROUPS = ("format", "codec", "container", "frame_width", "frame_height", "status")
 
@@ -224,7 +224,7 @@ ANALYSES = (
         },
         takes=filtering.NAMES,
         parameters={
-            "now_ns": Parameter("The present, ns UTC", 0),
+            "now_ns": PRESENT,
             "limit": Parameter("Most rows", 1000, least=1, most=100_000, shapes=True),
         },
     ),

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from tams_data.engines.base import Tables
 from tams_data.queries.analytics import filters as filtering
-from tams_data.queries.analytics.analysis import Analysis, Parameter
+from tams_data.queries.analytics.analysis import PRESENT, Analysis, Parameter
 from tams_data.queries.analytics.keysets import among, keyset, outside
 
 _DAY_NS = 86_400 * 10**9
@@ -383,7 +383,6 @@ _OBJECTS = "How many objects"
 _STORED = "Bytes stored: of each object once for each storage backend that has it, as far as sizes are known"
 _ONCE = "Bytes of the objects, each counted once wherever it is, as far as sizes are known"
 _LOGICAL = "Bytes of the objects of segments, each use counted, as far as sizes are known"
-_NOW = Parameter("The present, ns UTC", 0)
 _AT_LEAST = Parameter("Only those that are at least so old, ns", 0)
 _OF_ACCESSES = {
     "accesses": "How often they were asked for: media_gets and urls_given",
@@ -452,7 +451,7 @@ ANALYSES = (
             "size_bytes": _STORED,
         },
         takes=filtering.NAMES,
-        parameters={"now_ns": _NOW},
+        parameters={"now_ns": PRESENT},
     ),
     Analysis(
         "storage-growth",
@@ -468,7 +467,7 @@ ANALYSES = (
         },
         takes=filtering.NAMES,
         parameters={
-            "now_ns": _NOW,
+            "now_ns": PRESENT,
             "days_ahead": Parameter("How many days are projected", 30, most=3650, shapes=True),
         },
     ),
@@ -486,7 +485,7 @@ ANALYSES = (
         },
         takes=_NO_WINDOW,
         parameters={
-            "now_ns": _NOW,
+            "now_ns": PRESENT,
             "at_least_ns": _AT_LEAST,
             "limit": Parameter("Most rows", 1000, least=1, most=100_000, shapes=True),
         },
@@ -504,7 +503,7 @@ ANALYSES = (
             "oldest_ns": "When the first of them was registered or allocated, ns UTC",
         },
         takes=_NO_WINDOW,
-        parameters={"now_ns": _NOW, "at_least_ns": _AT_LEAST},
+        parameters={"now_ns": PRESENT, "at_least_ns": _AT_LEAST},
     ),
     Analysis(
         "instances-per-object",
