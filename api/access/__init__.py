@@ -8,6 +8,7 @@ authentication  from the credentials of a request to a caller
 scopes          which scopes an operation takes
 admission       what is done about all of this before a request
 rates           how often a caller may ask
+browsers        what a page of another site has a browser send
 headers         what browsers are told about safety
 described       what the OpenAPI document says of it
 """
