@@ -7,6 +7,7 @@ from functools import partial
 from flask import Flask, request
 
 from api import (
+    access_tokens,
     analytics,
     compression,
     cors,
@@ -41,7 +42,7 @@ from tams_data.store.store import Store
 
 
 def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
-    """The application that serves `store`; `secret` signs page tokens.
+    """The application that serves `store`; `secret` signs page tokens and tokens that are lent.
 
     :raise InvalidSetting: there is no engine for analyses such as the settings ask for, or access is not said.
     """
@@ -56,7 +57,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     compression.register(app)
     cors.register(app, settings.origins)
     headers.register(app, settings)
-    admission.register(app, settings, Authentication.of(settings))
+    admission.register(app, settings, Authentication.of(settings, secret))
     for module in (
         service,
         profiles,
@@ -71,6 +72,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         deletion_requests,
         analytics,
         health,
+        access_tokens,
     ):
         app.register_api(module.bp)
     app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))

@@ -61,6 +61,7 @@ OURS = {
     "/deletion-requests/{request_id}": {"GET": DELETERS},
     "/flows/{flow_id}/hls.m3u8": {"GET": READERS},
     "/flows/{flow_id}/stretch.mp4": {"GET": READERS},
+    "/access-token": {"GET": READERS},
     "/tables": {"GET": READERS},
     "/tables/{name}": {"GET": READERS},
 }
