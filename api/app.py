@@ -13,10 +13,12 @@ from api import (
     cors,
     deletion_requests,
     errors,
+    events,
     flows,
     health,
     hls,
     instances,
+    keeping,
     media,
     objects,
     profiles,
@@ -62,6 +64,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         service,
         profiles,
         webhooks,
+        events,
         sources,
         flows,
         hls,
@@ -76,6 +79,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     ):
         app.register_api(module.bp)
     app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
+    app.register_blueprint(keeping.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
     errors.register(app)

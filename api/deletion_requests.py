@@ -15,10 +15,10 @@ from api.models.answers import DeletionRequest, DeletionRequests
 from api.models.common import Body, QueryBool, TimerangeText, Uuid
 from api.openapi import LOCATION, PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, base_url, json, page_of, token
-from api.resources import clock, present, timerange_text
 from api.state import principal, store
 from api.validation import validated
 from tams_data.queries import deletions as queries
+from tams_data.resources import clock, present, timerange_text
 from tams_data.store.deletions import Deletion
 from tams_data.store.requests import deletion_row
 from tams_data.timerange import TimeRange

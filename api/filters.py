@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tams_data.errors import InvalidInput
@@ -48,18 +48,24 @@ def tag_filters(values: Mapping[str, str], exists: Mapping[str, str], family: st
     return {**({"any_tags": tuple(wanted)} if wanted else {}), **({"no_tags": absent} if absent else {})}
 
 
-def tags_match(tags: Mapping[str, Any], values: Mapping[str, str], exists: Mapping[str, str], family: str) -> bool:
-    """Whether tags pass the same filters, for the few things that are not rows of a table.
+def tags_filter(
+    values: Mapping[str, str], exists: Mapping[str, str], family: str
+) -> Callable[[Mapping[str, Any]], bool]:
+    """What tells whether tags pass the same filters, for the few things that are not rows of a table.
 
     :raise InvalidInput: a value is empty, or a `{family}_exists.{name}` neither true nor false.
     """
     accepted = {name: set(values_of(f"{family}.{name}", text)) for name, text in values.items()}
     required = {name: truth(f"{family}_exists.{name}", text) for name, text in exists.items()}
-    for name, any_of in accepted.items():
-        present = tags.get(name, [])
-        if not set([present] if isinstance(present, str) else present) & any_of:
-            return False
-    return all((name in tags) == wanted for name, wanted in required.items())
+
+    def passes(tags: Mapping[str, Any]) -> bool:
+        for name, any_of in accepted.items():
+            present = tags.get(name, [])
+            if not set([present] if isinstance(present, str) else present) & any_of:
+                return False
+        return all((name in tags) == wanted for name, wanted in required.items())
+
+    return passes
 
 
 def truth(parameter: str, text: str) -> bool:

@@ -19,13 +19,13 @@ from api.models.flows import FlowPut
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, accepted, answers, blueprint, one, takes
 from api.paging import created, json, page_of
 from api.paths import FlowPath, FlowTagPath
-from api.resources import flows_of
 from api.state import attributed, principal, store
 from api.validation import Query, check_items, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
 from tams_data.queries import segments as segment_queries
+from tams_data.resources import flows_of
 from tams_data.store.reading import flow_row, flow_rows
 from tams_data.timerange import TimeRange
 

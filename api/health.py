@@ -10,9 +10,9 @@ from api.errors import RETRY_AFTER_S, problem
 from api.models.answers import Health, Unready
 from api.openapi import answers, as_problem, blueprint
 from api.paging import json
-from api.resources import present
 from api.state import store
 from api.validation import validated
+from tams_data.resources import present
 
 bp = blueprint("health", "Whether the service is ready")
 

@@ -14,7 +14,6 @@ from api.access.admission import CREDENTIALS, url_tokens
 from api.openapi import TEXT, answers, blueprint
 from api.paging import base_url
 from api.paths import FlowPath
-from api.resources import flows_of
 from api.state import store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import Query, validated
@@ -23,6 +22,7 @@ from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput
 from tams_data.playlist import Entry, Rendition
 from tams_data.queries import segments as queries
+from tams_data.resources import flows_of
 from tams_data.store.reading import flow_row, flow_rows, objects_with_instances
 from tams_data.timerange import TimeRange
 

@@ -17,13 +17,13 @@ from api.models.objects import ObjectPost
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one
 from api.paging import created, json, paging_headers, token
 from api.paths import ObjectPath
-from api.resources import present, timerange_text
 from api.state import store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import validated
 from tams_data.engines.base import Reader
 from tams_data.errors import ObjectNotFound
 from tams_data.queries import objects as queries
+from tams_data.resources import present, timerange_text
 from tams_data.store.objects import registered
 from tams_data.store.reading import flow_rows, is_seen, objects_with_instances
 from tams_data.timerange import TimeRange

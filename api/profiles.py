@@ -13,11 +13,11 @@ from api.models.profiles import ProfilePost
 from api.openapi import PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, json, page_of
 from api.paths import ProfilePath
-from api.resources import profile_of
 from api.state import attributed, principal, store
 from api.validation import validated
 from tams_data.errors import InvalidInput
 from tams_data.queries import profiles as queries
+from tams_data.resources import profile_of
 from tams_data.store.reading import profile_row
 
 bp = blueprint("profiles", "Technical metadata that flows are made with")

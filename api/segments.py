@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,17 +18,17 @@ from api.models.segments import SegmentPost, SegmentsPost, StoragePost
 from api.openapi import SEGMENT_HEADERS, accepted, answers, blueprint, takes
 from api.paging import base_url, json, page_of, token
 from api.paths import FlowPath
-from api.resources import present, timerange_text
 from api.state import principal, settings, store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import Query, check_items, raw_body, validated
 from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, InvalidPageToken, InvalidTimeRange, TamsDataError
+from tams_data.resources import present, segment_of
 from tams_data.store.appends import NewSegment
 from tams_data.store.objects import find_registered
 from tams_data.store.pages import segments_page
 from tams_data.store.reading import objects_with_instances
-from tams_data.timerange import TimeRange, format_timestamp
+from tams_data.timerange import TimeRange
 
 bp = blueprint("segments", "Which objects hold which stretch of a flow")
 
@@ -109,33 +109,16 @@ def _shown(reader: Reader, rows: pa.Table, urls: UrlMaker, with_object_timerange
     objects = objects_with_instances(reader, set(rows["object_key"].to_pylist()))
     init_keys = {one["init_object_key"] for one in objects.values()} - {None}
     inits = objects_with_instances(reader, init_keys)
-    return [_segment(row, objects[row["object_key"]], inits, urls, with_object_timerange) for row in rows.to_pylist()]
-
-
-def _segment(
-    row: Mapping[str, Any],
-    used: Mapping[str, Any],
-    inits: Mapping[int, Mapping[str, Any]],
-    urls: UrlMaker,
-    with_object_timerange: bool,
-) -> dict[str, Any]:
-    init = inits.get(used["init_object_key"])
-    return present(
-        object_id=used["id"],
-        timerange=timerange_text(row),
-        ts_offset=_timestamp(row["ts_offset_ns"]),
-        last_duration=_timestamp(row["last_duration_ns"]),
-        object_timerange=timerange_text(used) if with_object_timerange else None,
-        sample_offset=row["sample_offset"],
-        sample_count=row["sample_count"],
-        key_frame_count=used["key_frame_count"],
-        init_object=None if init is None else present(object_id=init["id"], get_urls=urls.get_urls(init)),
-        get_urls=urls.get_urls(used),
-    )
-
-
-def _timestamp(ns: int | None) -> str | None:
-    return None if ns is None else format_timestamp(ns)
+    return [
+        segment_of(
+            row,
+            used := objects[row["object_key"]],
+            inits.get(used["init_object_key"]),
+            get_urls=urls.get_urls,
+            with_object_timerange=with_object_timerange,
+        )
+        for row in rows.to_pylist()
+    ]
 
 
 @bp.post(

@@ -15,6 +15,7 @@ from granian.log import LogLevels
 from api.access.modes import modes_of
 from api.app import create_app
 from tams_data import engines, media
+from tams_data.destinations import Destinations
 from tams_data.errors import TamsDataError
 from tams_data.processes import end_with_parent
 from tams_data.settings import Settings
@@ -67,6 +68,12 @@ def _application(settings: Settings) -> Flask:
         delete_at_once=settings.delete_at_once,
         copy_max=settings.copy_max,
         count_accesses=settings.count_accesses,
+        destinations=Destinations.parse(settings.allowed_destinations),
+        base_url=settings.public_url or settings.url,
+        webhook_attempts=settings.webhook_attempts,
+        events_kept=settings.events_kept,
+        # Each keeps a thread: most are left to requests, however few there are.
+        event_listeners=min(settings.event_listeners, settings.threads // 4),
     )
     store.jobs.start()
     # Worker processes of multiprocessing end without running what atexit knows.

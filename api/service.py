@@ -8,7 +8,7 @@ from flask import Response
 from pydantic import Field
 
 from api.conditional import conditional
-from api.filters import VALUES_PATTERN, tags_match
+from api.filters import VALUES_PATTERN, tags_filter
 from api.models.answers import Paths, Service, StorageBackends
 from api.models.common import QueryBool
 from api.models.service import ServicePost
@@ -24,7 +24,7 @@ from tams_data.timerange import NS_PER_SECOND, format_timestamp
 bp = blueprint("service", "What this service is, and where its media live")
 
 _PATHS = ["service", "sources", "flows", "objects", "flow-delete-requests"]
-_EVENT_STREAMS = [{"name": "webhooks"}]
+_EVENT_STREAMS = [{"name": "webhooks"}, {"name": "server-sent-events", "config": {"path": "/events"}}]
 
 
 class BackendsQuery(Paged):
@@ -80,13 +80,9 @@ def post_service(body: ServicePost) -> Response:
 @validated
 def get_storage_backends(query: BackendsQuery) -> Response:
     """List storage backends, by label; those without one come last, by id."""
-    values, exists = query.named("tag"), query.named("tag_exists")
+    tags_pass = tags_filter(query.named("tag"), query.named("tag_exists"), "tag")
     found = [media.backend for media in store().media.values()]
-    found = sorted(
-        (one for one in found if tags_match(one.tags, values, exists, "tag")),
-        key=_order,
-        reverse=query.reverse_order,
-    )
+    found = sorted((one for one in found if tags_pass(one.tags)), key=_order, reverse=query.reverse_order)
     after = query.after("storage-backends")
     if after is not None:
         found = [one for one in found if (_order(one) < after if query.reverse_order else _order(one) > after)]

@@ -18,11 +18,11 @@ from api.models.sources import SourcePost
 from api.openapi import LOCATION_HEADERS, PAGING_HEADERS, answers, blueprint, one
 from api.paging import created, json, page_of
 from api.paths import SourcePath, SourceTagPath
-from api.resources import sources_of
 from api.state import attributed, principal, store
 from api.validation import validated
 from tams_data.errors import SourceNotFound
 from tams_data.queries import sources as queries
+from tams_data.resources import sources_of
 from tams_data.store.reading import source_row
 
 bp = blueprint("sources", "Pieces of media, whatever their encoding")

@@ -20,8 +20,13 @@ from tams_data.store.store import Store
 
 def store() -> Store:
     """The store this application serves, as the caller may use it."""
+    return seen_by(whole_store(), caller())
+
+
+def whole_store() -> Store:
+    """The store this application serves, whoever asks."""
     found: Store = current_app.config["TAMS_STORE"]
-    return seen_by(found, caller())
+    return found
 
 
 def analytics() -> Analytics:

@@ -49,7 +49,7 @@ def get_stretch(path: FlowPath, query: StretchQuery) -> Response:
     """
     window = None if query.timerange is None else TimeRange.parse(query.timerange, field="timerange")
     with store().database.snapshot() as reader:
-        stretch = Stretch(reader, store().media, path.flow_id, window)
+        stretch = Stretch(reader, store().media, path.flow_id, window, fetch=store().fetch)
     chunks = stretch.chunks()
     # Here, where it can still be told: what is wrong with the first objects, and with the codecs.
     first = next(chunks)

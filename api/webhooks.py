@@ -15,11 +15,11 @@ from api.models.webhooks import WebhookPost, WebhookPut
 from api.openapi import PAGING_HEADERS, answers, blueprint, one
 from api.paging import Paged, json, page_of, token
 from api.paths import WebhookPath
-from api.resources import webhook_of
 from api.state import principal, store
 from api.validation import validated
 from tams_data.errors import InvalidInput
 from tams_data.queries import webhooks as queries
+from tams_data.resources import webhook_of
 from tams_data.store.reading import webhook_row
 
 bp = blueprint("webhooks", "Where events are to be sent")

@@ -7,7 +7,9 @@
      │    ├── InvalidPageToken      a page token this service did not issue
      │    ├── UnknownStorageBackend no storage backend has this id
      │    ├── SegmentOverlap        the segment shares media time with another of its flow
+     │    ├── DestinationRefused    the service sends no requests to where the URL leads
      │    ├── NotPlayable           a browser cannot play the flow, or not from the objects it has
+     │    ├── InvalidBackup         a backup is not whole, or not what was written
      │    └── ObjectConflict        the object cannot be used in the way the request asks
      ├── NotFound
      │    ├── SourceNotFound
@@ -29,7 +31,9 @@
      ├── StoreUnavailable           the database or the media store cannot serve now
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
+     │    ├── TooManyListeners      as many follow the events as may
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
+     │    ├── BackupFailed          a backup cannot be written where it is to be
      │    └── MediaStoreFailed      the media store could not do what was asked
      ├── TooManyRequests            a caller sends more than is taken; try again later
      ├── SchemaMismatch             the store was written by an unknown or newer schema version
@@ -84,6 +88,14 @@ class SegmentOverlap(InvalidInput):
 
 class ObjectConflict(InvalidInput):
     """The object exists already, is meant for another flow, or differs from what the request says of it."""
+
+
+class DestinationRefused(InvalidInput):
+    """The URL leads into the network around the service, where it sends no requests of its own."""
+
+
+class InvalidBackup(InvalidInput):
+    """A folder is no backup, or it is not whole, or a file of it is not what was written."""
 
 
 class NotPlayable(InvalidInput):
@@ -170,8 +182,16 @@ class TransactionConflict(StoreUnavailable):
     """Another writer changed the same rows first; the transaction was rolled back and may be tried again."""
 
 
+class TooManyListeners(StoreUnavailable):
+    """As many follow the events live as may at once."""
+
+
 class AnalyticsUnavailable(StoreUnavailable):
     """The engine that analyses run on cannot be reached, lacks a table, or cannot run the query."""
+
+
+class BackupFailed(StoreUnavailable):
+    """A backup cannot be written where it is to be."""
 
 
 class MediaStoreFailed(StoreUnavailable):

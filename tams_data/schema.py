@@ -31,9 +31,12 @@ import ibis
 import ibis.expr.schema
 import pyarrow as pa
 
-VERSION = 3
+VERSION = 4
 """The version of this schema; a store remembers the one it was written with. A step forward only adds tables, and
 columns that may be null."""
+
+RESTORING = 2**62
+"""The version of a store that a backup is being restored into: no software knows it."""
 
 
 @dataclass(frozen=True)
@@ -402,9 +405,35 @@ WEBHOOKS = Table(
         Column("created_by", _TEXT, "Who created it", True),
         Column("created_ns", _INT, "When it was created, ns UTC"),
         Column("updated_ns", _INT, "When it was changed last, ns UTC"),
+        Column("position", _INT, "Sequence of the last event it was sent, or was not to be; null: none yet", True),
+        Column("attempts", _INT, "How often sending has failed since it last succeeded; null: never", True),
+        Column("next_ns", _INT, "Not before then is it sent anything, ns UTC; null: at any time", True),
+        Column("holder", _TEXT, "Which process sends to it; null: none", True),
+        Column("held_until_ns", _INT, "Until when that process may, ns UTC; null: it is nobody's", True),
     ),
     key=("id",),
     order=("created_ns",),
+)
+
+_EVENT = (
+    Column("created_ns", _INT, "When what it tells of was asked for, ns UTC"),
+    Column("event_type", _TEXT, "What happened: a name of the specification's webhooks"),
+    Column("flow_id", _TEXT, "The flow it is about; null: it is about a source", True),
+    Column("source_id", _TEXT, "The source it is about, or that of the flow"),
+    Column("flow_collected_by", _TEXT, "Flows that collected the flow then, a JSON array of ids; null: none", True),
+    Column("source_collected_by", _TEXT, "Sources that collected the source then, the same", True),
+    Column("detail", _TEXT, "The specification's `event`, as JSON; of segments an array for each: see store.events"),
+)
+
+EVENTS = Table(
+    "events",
+    "The outbox: what happened to sources, flows and segments, written with it and kept for a time.",
+    (
+        Column("sequence", _INT, "Its place: higher than that of whatever was committed before it could be read"),
+        *_EVENT,
+    ),
+    key=("sequence",),
+    order=("sequence",),
 )
 
 DELETION_REQUESTS = Table(
@@ -484,6 +513,7 @@ TABLES: Mapping[str, Table] = {
         SERVICE_INFO,
         PROFILES,
         WEBHOOKS,
+        EVENTS,
         DELETION_REQUESTS,
         OBJECT_COPIES,
         DISCARDED_BYTES,
@@ -494,19 +524,32 @@ TABLES: Mapping[str, Table] = {
 
 WRITE_LOCKS = Table(
     "write_locks",
-    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out, and"
-    " row 4096 says until when one process may delete discarded bytes.",
+    "Rows for writers in several processes to meet on. Row 0 counts the blocks of object keys that were given out, row"
+    " 4096 says until when one process may delete discarded bytes, and row 4097 is the last sequence of an event.",
     (
         Column("slot", _INT, "Which row: 0, 4096, or where the hash of a locked name leads"),
         Column(
             "number",
             _INT,
-            "Of row 0 how many blocks; of 4096 a time, ns UTC; of others always 0: to have written it is what matters",
+            "Of row 0 how many blocks; of 4096 a time, ns UTC; of 4097 a sequence; of others always 0: to have written"
+            " it is what matters",
         ),
     ),
     key=("slot",),
     order=("slot",),
 )
 
-ALL: Mapping[str, Table] = {**TABLES, WRITE_LOCKS.name: WRITE_LOCKS}
+NEW_EVENTS = Table(
+    "new_events",
+    "Events of several writers on their way to the outbox: they have yet to be given a sequence.",
+    (
+        Column("number", _INT, "Order among those of all writers: see store.outbox"),
+        Column("writer", _TEXT, "The process that wrote it"),
+        *_EVENT,
+    ),
+    key=("number", "writer"),
+    order=("number", "writer"),
+)
+
+ALL: Mapping[str, Table] = {**TABLES, WRITE_LOCKS.name: WRITE_LOCKS, NEW_EVENTS.name: NEW_EVENTS}
 """Every table by its name, with those that only engines for several writers have."""

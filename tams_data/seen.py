@@ -11,7 +11,7 @@ import ibis
 import pyarrow as pa
 
 from tams_data.access import Caller, Scope
-from tams_data.engines.base import Database, Described, Description, Query, Reader, Transaction
+from tams_data.engines.base import Database, Described, Description, Query, Reader, Scan, Transaction
 from tams_data.engines.binding import Value
 from tams_data.engines.reader import counted
 from tams_data.errors import NotPermitted
@@ -66,7 +66,11 @@ class SeenDatabase(SeenTables):
 
     def __init__(self, database: Database, caller: Caller) -> None:
         super().__init__(database, caller, everywhere=False)
-        self.sole_writer = database.sole_writer
+        self.name, self.sole_writer = database.name, database.sole_writer
+
+    def scanning(self) -> AbstractContextManager[Scan]:
+        """Refuse."""
+        self._refuse()
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Refuse."""

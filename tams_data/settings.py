@@ -87,6 +87,20 @@ class Settings(BaseSettings):
         1000, ge=1, description="Most segments deleted in one transaction; more are deleted in the background"
     )
     copy_max: int = Field(5 * 2**30, ge=1, description="Largest object copied from a URL outside, bytes")
+    allowed_destinations: str | None = Field(
+        None,
+        description="Networks, addresses and hosts that webhooks and copies may reach although they are not public,"
+        " a comma list, or `*`; default: none",
+    )
+    webhook_attempts: int = Field(
+        16, ge=1, description="How often an event is sent, each time later, before its webhook fails: 16 take 1.5 hours"
+    )
+    events_kept: int = Field(
+        7 * 24 * 3600, ge=0, description="Seconds for which events can be read; those of webhooks until they are sent"
+    )
+    event_listeners: int = Field(
+        16, ge=0, description="Most listeners at `/events`; each keeps a thread, and a quarter of the threads is enough"
+    )
     count_accesses: bool = Field(
         True, description="Whether it is counted how often the bytes and the URLs of objects are asked for"
     )

@@ -8,7 +8,7 @@ to 2262. Empty ranges are all the same range, "never". Nothing here is ever a fl
 
     scalar   TimeRange, parse_timestamp, format_timestamp, merge
     Arrow    parse_column, format_column, parse_timestamp_column, format_timestamp_column
-    Ibis     overlapping, covered_by, clip, length_ns, span_ns, islands, gaps, covered_ns
+    Ibis     overlapping, covered_by, clip, lies_within, length_ns, span_ns, islands, gaps, covered_ns
              condensed, hides_no_hole, joined, seams: for many rows that do not overlap
              floor_ns, length_from_ns, length_to_ns
     civil    utc_from_tai, tai_from_utc, format_utc, utc_ns
@@ -30,7 +30,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
@@ -619,6 +619,29 @@ def span_ns(start_ns: Nanoseconds, end_ns: Nanoseconds) -> ir.IntegerValue:
     near = (start_ns > -(2**62)) & (end_ns < 2**62)
     length = end_ns - start_ns
     return ibis.cases((near, length), (countable, length), else_=ibis.null("int64"))
+
+
+def lies_within(
+    start_ns: ir.IntegerValue,
+    end_ns: ir.IntegerValue,
+    *,
+    offset_ns: ir.IntegerValue,
+    within: tuple[ir.IntegerValue, ir.IntegerValue],
+) -> ir.BooleanValue:
+    """Tell whether a time range, `offset_ns` earlier, lies inside another: as a segment does on its object's timeline.
+
+    >>> t = ibis.memtable({"start_ns": [10, MAX_NS - 1], "end_ns": [20, MAX_NS], "a": [0, 0], "b": [10, 10]})
+    >>> found = [lies_within(t.start_ns, t.end_ns, offset_ns=by, within=(t.a, t.b)) for by in (t.b, -t.b)]
+    >>> t.select(on_it=found[0], after_it=found[1]).to_pyarrow().to_pylist()
+    [{'on_it': True, 'after_it': False}, {'on_it': False, 'after_it': False}]
+    """
+    near = ibis.and_(*(one.between(-(2**62), 2**62) for one in (start_ns, end_ns, offset_ns)))
+    wide = [one.cast("decimal(38, 0)") for one in (start_ns, end_ns, offset_ns, *within)]
+    return ibis.ifelse(near, _lies_within(start_ns, end_ns, offset_ns, *within), _lies_within(*wide))
+
+
+def _lies_within(start_ns: Any, end_ns: Any, offset_ns: Any, first_ns: Any, last_ns: Any) -> ir.BooleanValue:
+    return (start_ns - offset_ns >= first_ns) & (end_ns - offset_ns <= last_ns)
 
 
 _HALF = 31

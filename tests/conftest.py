@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tams_data import media
+from tams_data.destinations import Destinations
 from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.settings import Settings
@@ -22,6 +23,9 @@ from tests.api.process import Service
 ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None), "vast": vast_engine.database}
 """An empty database of each engine."""
 
+
+LOOPBACK = Destinations.parse("127.0.0.0/8")
+"""Where servers of the tests are."""
 
 _ON_VAST: Mapping[str, int | None] = {"tests/tams_data/engines": None, "tests/api": 1}
 """Where tests run on VAST as well, and how many cases of each test; None: all. The rest does with `--vast=all`."""
@@ -107,7 +111,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture
 def store(database: Database, settings: Settings) -> Iterator[Store]:
     """An empty store, on each engine, whose media are in the test's data folder."""
-    opened = Store(database, {one.backend.id: one for one in media.connect(settings)})
+    opened = Store(database, {one.backend.id: one for one in media.connect(settings)}, destinations=LOOPBACK)
     yield opened
     opened.close()
 

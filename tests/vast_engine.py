@@ -8,7 +8,7 @@ from itertools import count
 
 from tams_data import schema
 from tams_data.engines.vast import Vast
-from tams_data.queries.locks import ALONE, BLOCKS
+from tams_data.queries.locks import ALONE, BLOCKS, EVENTS
 from tams_data.settings import VastSettings
 from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 
@@ -58,7 +58,7 @@ def database() -> Vast:
             fresh = copy.copy(used)
             fresh._closed = False
             with fresh.transaction() as transaction:  # object keys begin anew
-                numbers = schema.WRITE_LOCKS.rows({"slot": slot, "number": 0} for slot in (BLOCKS, ALONE))
+                numbers = schema.WRITE_LOCKS.rows({"slot": slot, "number": 0} for slot in (BLOCKS, ALONE, EVENTS))
                 transaction.update(schema.WRITE_LOCKS, numbers)
             return fresh
     return Recycled(settings())

@@ -40,6 +40,9 @@ _PUBLIC = re.compile(r"/(openapi\.json|docs|redoc.*|swagger.*|oauth2-redirect\.h
 _OF_MEDIA = re.compile(r"/media[^/]*/.*")
 """Bytes, whose URLs may be presigned: see `api.media`, which asks for credentials where they are not."""
 
+_OF_THE_OPERATOR = re.compile(r"/keeping/.*")
+"""What takes a key that only the operator of the service can read: see `api.keeping`."""
+
 _OF_THE_WHOLE_STORE = frozenset({"/metrics", "/events"})
 """What tells of everybody's media at once, so that who sees only a part cannot have it."""
 
@@ -53,7 +56,7 @@ def needed(method: str, rule: str) -> frozenset[Scope] | None:
     >>> sorted(needed("HEAD", "/flows/<flow_id>"))
     [<Scope.READ: 'tams-api/read'>]
     """
-    if _PUBLIC.fullmatch(rule) or _OF_MEDIA.fullmatch(rule):
+    if any(one.fullmatch(rule) for one in (_PUBLIC, _OF_MEDIA, _OF_THE_OPERATOR)):
         return None
     operation = f"{'GET' if method == 'HEAD' else method} {re.sub(r'<[^>]*>|{[^}]*}', '{}', rule)}"
     if operation in _EXCEPTIONS:

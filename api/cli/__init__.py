@@ -9,6 +9,7 @@ import click
 from api.cli.access import COMMANDS as ACCESS
 from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
+from api.cli.keeping import COMMANDS as KEEPING
 from api.cli.serve import COMMANDS as SERVE
 from api.cli.transfer import COMMANDS as TRANSFER
 from tams_data import __version__
@@ -32,5 +33,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS, *KEEPING):
     main.add_command(_command)

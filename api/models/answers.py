@@ -66,6 +66,7 @@ class EventStreamMechanism(Answer):
 
     name: str
     docs: str | None = None
+    config: dict[str, Any] | None = None
 
 
 class Service(Answer):

@@ -67,8 +67,9 @@ def nested(flow: Mapping[str, Any]) -> dict[str, Any]:
     >>> nested({"format": "urn:x-nmos:format:video", "frame_rate": "25:1"})["essence_parameters"]
     {'frame_rate': {'numerator': 25, 'denominator': 1}}
     """
-    form, inner = FORMS.get(str(flow.get("format"))), flow.get(_ESSENCE)
-    inner = {} if inner is None else inner
+    form, inner = FORMS.get(str(flow.get("format"))), flow.get(_ESSENCE, {})
+    if inner is None and form is not None and not form[0].model_fields[_ESSENCE].is_required():
+        inner = {}
     names = [name for name in form[1].model_fields if name in flow] if form is not None else []
     if not names or not isinstance(inner, dict):
         return dict(flow)

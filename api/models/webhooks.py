@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter
 
@@ -32,6 +32,9 @@ Event: TypeAlias = Literal[
     "sources/updated",
     "sources/deleted",
 ]
+
+EVENTS: tuple[str, ...] = get_args(Event)
+"""The types of events."""
 
 
 class Webhook(Body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines.binding import Value
+from tams_data.errors import SchemaMismatch
 
 Query: TypeAlias = Callable[..., ir.Table]
 """A function from tables and parameters to an expression, as in `tams_data.queries`."""
@@ -77,6 +78,38 @@ class Described(Reader, Protocol):
         ...
 
 
+BATCH_ROWS = 65_536
+"""Rows of a batch where rows are streamed: what is in memory at once."""
+
+
+def check_version(store: object, found: list[int]) -> None:
+    """Accept the schema versions that a store has had, or none.
+
+    :raise SchemaMismatch: this software does not know the highest.
+    """
+    if schema.RESTORING in found:
+        raise SchemaMismatch(f"a restore into {store!r} was broken off: remove it, and restore into an empty store")
+    if found and not 1 <= max(found) <= schema.VERSION:
+        raise SchemaMismatch(
+            f"{store!r} was written with schema version {max(found)};"
+            f" this software knows versions up to {schema.VERSION}"
+        )
+
+
+class Scan(Reader, Protocol):
+    """Reads one state of the store for as long as it takes."""
+
+    def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
+        """The rows of `query(tables, **options)`, up to `BATCH_ROWS` at a time: however many, few are in memory.
+
+        They are read to their end, or closed, before the next are asked for. To the engines every column may hold
+        nulls.
+
+        :raise StoreUnavailable: the engine cannot go on.
+        """
+        ...
+
+
 class Transaction(Reader, Protocol):
     """One transaction that writes. What it has written, it reads."""
 
@@ -104,11 +137,21 @@ class Transaction(Reader, Protocol):
 class Database(Described, Protocol):
     """A store's tables, wherever they are. Safe to use from several threads."""
 
+    name: str
+    """The engine's name, as in the scheme of its URLs."""
+
     sole_writer: bool
     """Whether no other process can write to the store while it is open here."""
 
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Several reads of one and the same state."""
+        ...
+
+    def scanning(self) -> AbstractContextManager[Scan]:
+        """Many rows of one and the same state, streamed; writers do not wait for it.
+
+        :raise StoreUnavailable: the engine cannot serve now.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:

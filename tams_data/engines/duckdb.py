@@ -2,13 +2,19 @@
 
 Facts it is built on: a connection must not be used by two threads at once, a cursor for each thread may; readers
 see a snapshot and never wait for the writer; only one process may open the file.
+
+A disk that is full is met in two ways. A commit that cannot write its log fails, and nothing else does. A checkpoint
+that cannot write fails for good: DuckDB 1.3.2 refuses everything from then on, and if it is closed then with its own
+checkpoint, as it does by default, the file loses every row. So it never makes that checkpoint here: what was committed
+is in the log, from which the file is opened anew once nobody uses the failed database any more.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from time import time_ns
@@ -20,9 +26,19 @@ import pyarrow as pa
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import Description, Query, Reader, Tables, TableSummary, Transaction
+from tams_data.engines.base import (
+    BATCH_ROWS,
+    Description,
+    Query,
+    Reader,
+    Scan,
+    Tables,
+    TableSummary,
+    Transaction,
+    check_version,
+)
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
-from tams_data.errors import DatabaseLocked, SchemaMismatch, StoreUnavailable, TransactionConflict
+from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
 
 _FEW = 100
 """Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
@@ -34,6 +50,12 @@ _UNAVAILABLE = (
     duckdb.ConnectionException,  # closed
 )
 
+_NOT_WRITTEN = "Failed to commit: Could not"
+"""How DuckDB says that a commit failed at the disk, in an error that otherwise is of conflicts."""
+
+_ROOM_BYTES = 2**20
+"""What must be free of a disk that was full, beside what a checkpoint may write, before anything is written again."""
+
 
 @contextmanager
 def _errors() -> Iterator[None]:
@@ -41,9 +63,17 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except duckdb.TransactionException as error:
-        raise TransactionConflict(str(error)) from error
+        kind = StoreUnavailable if _NOT_WRITTEN in str(error) else TransactionConflict
+        raise kind(_said(error)) from error
     except _UNAVAILABLE as error:
-        raise StoreUnavailable(str(error)) from error
+        raise StoreUnavailable(_said(error)) from error
+    except pa.ArrowException as error:  # what goes wrong while rows are streamed
+        raise StoreUnavailable(_said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what an error says: a stack of DuckDB's own may follow."""
+    return str(error).partition("\n")[0]
 
 
 class _Cursor:
@@ -58,6 +88,11 @@ class _Cursor:
         values = values or {}
         batches = [self._read(query, batch, options) for batch in batches_of(values)]
         return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
+
+    def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
+        sql = compiled(query, {}, **options).sql
+        with _errors():
+            yield from self.cursor.execute(sql).fetch_record_batch(BATCH_ROWS)
 
     def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
         found = compiled(query, values, **options)
@@ -104,6 +139,7 @@ class _Cursor:
 class DuckDB:
     """A store in one DuckDB file, or in memory when `path` is None."""
 
+    name = "duckdb"
     sole_writer = True
     sorts = True
 
@@ -114,115 +150,235 @@ class DuckDB:
         :raise StoreUnavailable: it cannot be opened.
         """
         self.path = path
-        self._connection = _open(path, memory_limit, read_only)
-        self._local = threading.local()
+        self._opened = _Opened(path, memory_limit, read_only)
 
     def __repr__(self) -> str:
         return f"DuckDB({str(self.path) if self.path else ':memory:'})"
 
     def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
-        return self._cursor().read(query, values, **options)
+        with self._opened.cursor() as cursor:
+            return cursor.read(query, values, **options)
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
-        cursor = self._cursor()
-        with _errors():
-            cursor.cursor.begin()
-        try:
+        with self._opened.cursor() as cursor, _snapshot(cursor):
             yield cursor
-        finally:
-            with _errors():
-                cursor.cursor.rollback()  # nothing was written: this only ends the snapshot
+
+    @contextmanager
+    def scanning(self) -> Iterator[Scan]:
+        with self._opened.cursor(own=True) as cursor, _snapshot(cursor):
+            yield cursor
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        cursor = self._cursor()
-        with _errors():
-            cursor.cursor.begin()
-        try:
+        with self._writing() as cursor:
             yield cursor
-        except BaseException:
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Cursor]:
+        self._opened.check_room()
+        with self._opened.cursor() as cursor:
             with _errors():
-                cursor.cursor.rollback()
-            raise
-        with _errors():
-            cursor.cursor.commit()
+                cursor.cursor.begin()
+            try:
+                yield cursor
+            except BaseException:
+                with suppress(duckdb.Error):  # what went wrong first is what the caller must see
+                    cursor.cursor.rollback()
+                raise
+            with _errors():
+                cursor.cursor.commit()
+        self._opened.wrote()
 
     def create_tables(self) -> None:
-        with self.transaction(), _errors():
-            self._cursor().cursor.execute(_create_table(schema.SCHEMA_VERSIONS))
-            found = self._cursor().read(_versions)["version"].to_pylist()
-            if found and not 1 <= max(found) <= schema.VERSION:
-                raise SchemaMismatch(
-                    f"{self!r} was written with schema version {max(found)};"
-                    f" this software knows versions up to {schema.VERSION}"
-                )
+        with self._writing() as cursor, _errors():
+            cursor.cursor.execute(_create_table(schema.SCHEMA_VERSIONS))
+            found = cursor.read(_versions)["version"].to_pylist()
+            check_version(self, found)
             if schema.VERSION not in found:
-                self._bring_up_to_date()
-
-    def _bring_up_to_date(self) -> None:
-        """Add the tables, columns and indexes that are not there, and note the version."""
-        cursor = self._cursor()
-        for table in schema.TABLES.values():
-            cursor.cursor.execute(_create_table(table))
-            for column in table.columns:
-                cursor.cursor.execute(f"ALTER TABLE {_name(table)} ADD COLUMN IF NOT EXISTS {_declared(column)}")
-            for name in table.indexed:
-                cursor.cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{name}" ON {_name(table)} ("{name}")')
-        now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
-        cursor.insert(schema.SCHEMA_VERSIONS, now)
+                _bring_up_to_date(cursor)
 
     @contextmanager
     def connected(self) -> Iterator[ibis.BaseBackend]:
-        backend = self.ibis()
-        try:
-            with _errors():
-                yield backend
-        finally:
-            backend.disconnect()
+        with self._opened.cursor(own=True) as cursor, _errors():
+            yield _ibis(cursor)
 
     def describe(self) -> Description:
-        with _errors():
-            found = self._cursor().cursor.execute(_SUMMARIES).fetchall()
+        with self._opened.cursor() as cursor, _errors():
+            found = cursor.cursor.execute(_SUMMARIES).fetchall()
         tables = (
             TableSummary(name, schema.TABLES[name].names, (), rows, None if self.path is None else size)
             for name, rows, size in found
         )
-        return Description("duckdb", duckdb.__version__, tuple(tables))
+        return Description(self.name, duckdb.__version__, tuple(tables))
 
     def ibis(self) -> ibis.BaseBackend:
-        with _errors():
-            backend = ibis.duckdb.from_connection(self._connection.cursor())
-        backend.compiler = COMPILER  # its own does not drop columns: see binding
-        return backend
+        return _ibis(self._opened.lasting_cursor())
 
     def close(self) -> None:
+        self._opened.close()
+
+
+class _Opened:
+    """The open file, and the cursors on it: one for each thread, and those that somebody has of his own.
+
+    After a failure for which DuckDB refuses everything the file is opened anew, when nobody uses it any more.
+    """
+
+    def __init__(self, path: Path | None, memory_limit: str | None, read_only: bool) -> None:
+        self._path, self._memory_limit, self._read_only = path, memory_limit, read_only
+        self._lock = threading.Lock()
+        self._users = 0
+        self._failed = self._full = self._closed = False
+        self._open()
+
+    def _open(self) -> None:
+        self._connection = _open(self._path, self._memory_limit, self._read_only)
+        self._local = threading.local()
+
+    @contextmanager
+    def cursor(self, *, own: bool = False) -> Iterator[_Cursor]:
+        """A cursor to use inside the block: the thread's, or one of its `own`, which is closed at the end.
+
+        :raise StoreUnavailable: the database is closed, or it failed and others have still to notice.
+        """
+        self._enter()
+        try:
+            cursor = self._new_cursor() if own else self._cursor_of_thread()
+            try:
+                yield cursor
+            finally:
+                if own:
+                    cursor.cursor.close()
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, duckdb.FatalException):
+                self._failed = self._full = True
+            raise
+        finally:
+            with self._lock:
+                self._users -= 1
+
+    def lasting_cursor(self) -> _Cursor:
+        """A cursor that is its holder's until the database is closed, or fails."""
+        self._enter()
+        try:
+            return self._new_cursor()
+        finally:
+            with self._lock:
+                self._users -= 1
+
+    def check_room(self) -> None:
+        """Return unless the disk was full when something was written last, and still is.
+
+        :raise StoreUnavailable: it is. To try would make the database fail again, and readers with it.
+        """
+        if self._full and self._path is not None:
+            needed, free = _room(self._path)
+            if free < needed:
+                raise StoreUnavailable(f"the disk of {self._path} is full: {free} bytes are free of {needed} needed")
+
+    def wrote(self) -> None:
+        """Note that something was written."""
+        self._full = False
+
+    def close(self) -> None:
+        """Write the log into the file, if that can be, and close it."""
+        self._closed = True
+        if not (self._failed or self._users or self._read_only or self._path is None):
+            with suppress(duckdb.Error):  # the log has it all, and who opens the file next reads it
+                self._connection.execute("CHECKPOINT")
         self._connection.close()
 
-    def _cursor(self) -> _Cursor:
+    def _enter(self) -> None:
+        """Count one more user, of a database that works."""
+        with self._lock:
+            if self._failed and not self._closed:
+                self._reopen()
+            self._users += 1
+
+    def _reopen(self) -> None:
+        if self._path is None:
+            raise StoreUnavailable("the database in memory has failed")
+        if self._users:
+            raise StoreUnavailable(f"the database {self._path} failed and is about to be opened anew")
+        self._connection.close()  # and with it every cursor: one would keep the failed database, and a lock on its file
+        self._open()
+        self._failed = False
+
+    def _cursor_of_thread(self) -> _Cursor:
         cursor: _Cursor | None = getattr(self._local, "cursor", None)
         if cursor is None:
-            with _errors():
-                cursor = self._local.cursor = _Cursor(self._connection.cursor())
+            cursor = self._local.cursor = self._new_cursor()
         return cursor
+
+    def _new_cursor(self) -> _Cursor:
+        with _errors():
+            return _Cursor(self._connection.cursor())
+
+
+@contextmanager
+def _snapshot(cursor: _Cursor) -> Iterator[None]:
+    """One state of the database for all that the cursor reads."""
+    with _errors():
+        cursor.cursor.begin()
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # nothing was written: this only ends the snapshot, if a failure has not
+            cursor.cursor.rollback()
+
+
+def _ibis(cursor: _Cursor) -> ibis.BaseBackend:
+    with _errors():
+        backend = ibis.duckdb.from_connection(cursor.cursor)
+    backend.compiler = COMPILER  # its own does not drop columns: see binding
+    return backend
+
+
+def _bring_up_to_date(cursor: _Cursor) -> None:
+    """Add the tables, columns and indexes that are not there, and note the version."""
+    for table in schema.TABLES.values():
+        cursor.cursor.execute(_create_table(table))
+        for column in table.columns:
+            cursor.cursor.execute(f"ALTER TABLE {_name(table)} ADD COLUMN IF NOT EXISTS {_declared(column)}")
+        for name in table.indexed:
+            cursor.cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{name}" ON {_name(table)} ("{name}")')
+    now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
+    cursor.insert(schema.SCHEMA_VERSIONS, now)
 
 
 def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckdb.DuckDBPyConnection:
     config: dict[str, str] = {"memory_limit": memory_limit} if memory_limit else {}
     if path is None:
         return duckdb.connect(config=config)
+    is_new = not path.exists()
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), read_only=read_only, config=config)
+        connection = duckdb.connect(str(path), read_only=read_only, config=config)
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        return connection
     except duckdb.ConnectionException as error:
         raise DatabaseLocked(f"the database {path} is open in this process, otherwise: {error}") from error
     except duckdb.IOException as error:
         # "lock" alone may be part of the path, which the message repeats
-        kind = DatabaseLocked if "Could not set lock" in str(error) else StoreUnavailable
+        locked = "Could not set lock" in str(error)
+        if is_new and not locked:
+            path.unlink(missing_ok=True)  # what could be written of a new one is no database
+        kind = DatabaseLocked if locked else StoreUnavailable
         raise kind(f"cannot open the database {path}: {error}") from error
     except OSError as error:
         raise StoreUnavailable(f"cannot make the folder of the database {path}: {error}") from error
+
+
+def _room(path: Path) -> tuple[int, int]:
+    """How many bytes a checkpoint of the file may need, and how many are free on its disk."""
+    log = Path(f"{path}.wal")
+    try:
+        needed = _ROOM_BYTES + (2 * log.stat().st_size if log.exists() else 0)
+        return needed, shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise StoreUnavailable(f"the folder of the database {path}: {error.strerror}") from error
 
 
 def _name(table: schema.Table) -> str:

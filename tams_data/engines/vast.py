@@ -28,10 +28,19 @@ from vastdb.transaction import Transaction as VastTransaction
 
 from tams_data import schema
 from tams_data.engines import binding
-from tams_data.engines.base import Description, Query, Reader, TableSummary, Transaction
+from tams_data.engines.base import (
+    BATCH_ROWS,
+    Description,
+    Query,
+    Reader,
+    Scan,
+    TableSummary,
+    Transaction,
+    check_version,
+)
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
-from tams_data.errors import SchemaMismatch, StoreUnavailable, TransactionConflict
+from tams_data.errors import StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
 from tams_data.scan.rendering import chunks, rendered
@@ -42,7 +51,7 @@ from tams_data.settings import VastSettings
 _ROW_ID = "$row_id"
 
 _LOCKS = 4095
-"""Rows to lock names by, between the first and the last one. Two names on one row cost a retry now and then."""
+"""Rows to lock names by, between the first and the last two. Two names on one row cost a retry now and then."""
 
 _PATIENCE = 60
 """How often creating the tables is tried while another process is at it: for some 15 s."""
@@ -103,6 +112,11 @@ class _Reads:
             for name, table in relations.items():
                 cursor.register(name, table)
             return cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
+
+    def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
+        found = compiled(query, {}, **options)
+        with _errors(), self._backend.session(found.tables, self._snapshot, own=True) as cursor:
+            yield from cursor.execute(found.sql).fetch_record_batch(BATCH_ROWS)
 
 
 class _Writes(_Reads):
@@ -165,6 +179,7 @@ class _Writes(_Reads):
 class Vast:
     """A store in one schema of VAST Database. Other processes may have it open, and write to it."""
 
+    name = "vast"
     sole_writer = False
     sorts = False
 
@@ -189,6 +204,11 @@ class Vast:
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
+        with self._begun() as transaction:
+            yield _Reads(self._backend, self._source.snapshot(transaction))
+
+    @contextmanager
+    def scanning(self) -> Iterator[Scan]:
         with self._begun() as transaction:
             yield _Reads(self._backend, self._source.snapshot(transaction))
 
@@ -235,11 +255,7 @@ class Vast:
         """
         table = place.table(schema.SCHEMA_VERSIONS.name)
         versions = table.select(["version"]).read_all()["version"].to_pylist()
-        if versions and not 1 <= max(versions) <= schema.VERSION:
-            raise SchemaMismatch(
-                f"{self!r} was written with schema version {max(versions)};"
-                f" this software knows versions up to {schema.VERSION}"
-            )
+        check_version(self, versions)
         return schema.VERSION in versions
 
     def _bring_up_to_date(self, transaction: VastTransaction, place: VastSchema, found: set[str]) -> None:
@@ -251,9 +267,9 @@ class Vast:
                 _create_table(self._session, place, table)
             self._source.load(table.name, transaction)
         writes = _Writes(self._backend, self._source.snapshot(transaction))
-        if schema.WRITE_LOCKS.name not in found:
-            count = _LOCKS + 2
-            writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(count, slot=list(range(count)), number=0))
+        there = _slots(place) if schema.WRITE_LOCKS.name in found else ()
+        slots = sorted(set(range(_LOCKS + 3)).difference(there))
+        writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(len(slots), slot=slots, number=0))
         writes.lock("schema")  # two processes must not both note the version
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         writes.insert(schema.SCHEMA_VERSIONS, now)
@@ -304,7 +320,7 @@ class Vast:
                 self._source.load(name, transaction)
             summaries = [_summary(snapshot.metadata(name)) for name in names]
         version = ".".join(map(str, self._session.features.vast_version))
-        return Description("vast", version, tuple(sorted(summaries, key=lambda one: one.name)))
+        return Description(self.name, version, tuple(sorted(summaries, key=lambda one: one.name)))
 
     def drop_tables(self) -> None:
         """Drop the schema with every table in it, others than the store's among them; nothing when there is none."""
@@ -316,6 +332,11 @@ class Vast:
                     table.drop()
                 place.drop()
         self._source.forget()
+
+
+def _slots(place: VastSchema) -> list[int]:
+    slots: list[int] = place.table(schema.WRITE_LOCKS.name).select(["slot"]).read_all()["slot"].to_pylist()
+    return slots
 
 
 def _summary(table: TableMetadata) -> TableSummary:

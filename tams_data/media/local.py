@@ -42,6 +42,8 @@ NS_PER_S = 10**9
 _TAIL = struct.Struct(">I8s")  # the length of the JSON before it, and what this is
 _MAGIC = b"TAMSobj1"
 
+_STORAGE_ID = "storage-id"
+
 
 class LocalMediaStore:
     """A `MediaStore` whose bytes are files; the service itself answers its URLs, at `/media/` or another path."""
@@ -69,7 +71,7 @@ class LocalMediaStore:
         self._signer, self._url_timeout_s, self._clock_ns = Signer(secret), url_timeout_s, clock_ns
         try:
             make_folder(self._incoming)
-            storage_id = create_once(folder / "storage-id", lambda: str(uuid4()).encode()).decode()
+            storage_id = create_once(folder / _STORAGE_ID, lambda: str(uuid4()).encode()).decode()
             _sweep(self._incoming)
         except OSError as error:
             raise InvalidSetting(f"media folder {folder}: {error.strerror}") from error
@@ -179,10 +181,16 @@ class LocalMediaStore:
         try:
             # Not made durable: bytes that come back after a crash are waste that no row refers to.
             with _naming("delete", object_id):
-                self._path(object_id).unlink(missing_ok=True)
+                self._unlink(object_id)
         except MediaStoreFailed as error:
             return error
         return None
+
+    def _unlink(self, object_id: str) -> None:
+        try:
+            self._path(object_id).unlink()
+        except FileNotFoundError:
+            self._check_there()
 
     def _new_stat(self, size_bytes: int, content_type: str, sha256: bytes) -> Stat:
         return Stat(
@@ -206,7 +214,16 @@ class LocalMediaStore:
             try:
                 return self._path(object_id).open("rb", buffering=0)
             except FileNotFoundError as error:
+                self._check_there()
                 raise ObjectNotFound(f"no bytes are stored for object {object_id!r}") from error
+
+    def _check_there(self) -> None:
+        """Return when the folder is the one that was opened: what is not in it is nowhere.
+
+        :raise MediaStoreFailed: its disk is away, for one, and all is still on that.
+        """
+        if not (self._folder / _STORAGE_ID).exists():
+            raise MediaStoreFailed(f"media folder {self._folder}: it is not there, or another")
 
     def _path(self, object_id: str) -> Path:
         digest = hashlib.sha256(utf8(object_id)).hexdigest()

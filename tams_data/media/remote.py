@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 
-from tams_data.errors import FetchFailed
+from tams_data.destinations import Destinations, GuardedTransport
+from tams_data.errors import DestinationRefused, FetchFailed
 from tams_data.media.base import NO_CHECKSUMS, Stream
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -27,16 +28,11 @@ class Incoming:
     checksums: Mapping[str, bytes]
 
 
-def admit_every_host(url: httpx.URL) -> None:
-    """Which hosts may be asked: here, all. Takes the place of a rule against private addresses."""
-
-
 @contextmanager
-def fetch(url: str, *, most_bytes: int, admit: Callable[[httpx.URL], None] = admit_every_host) -> Iterator[Incoming]:
-    """The bytes at an `http` or `https` URL; redirects are followed.
+def fetch(url: str, *, most_bytes: int, destinations: Destinations) -> Iterator[Incoming]:
+    """The bytes at an `http` or `https` URL; redirects are followed, to where `destinations` allows.
 
-    `admit` is asked before each request, also those that redirects lead to, and raises `FetchFailed` for what may
-    not be asked. Half a minute without a byte, an hour for all of them, or more than `most_bytes` is too much.
+    Half a minute without a byte, an hour for all of them, or more than `most_bytes` is too much.
 
     :raise FetchFailed: they cannot be had, are too many, or the answer does not say how many they are.
     """
@@ -44,17 +40,21 @@ def fetch(url: str, *, most_bytes: int, admit: Callable[[httpx.URL], None] = adm
     def check(request: httpx.Request) -> None:
         if request.url.scheme not in ("http", "https"):
             raise FetchFailed("bytes are fetched by http and https only")
-        admit(request.url)
 
     try:
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, event_hooks={"request": [check]}) as client,
+            httpx.Client(
+                transport=GuardedTransport(destinations, seconds=_LONGEST_S),
+                timeout=_TIMEOUT,
+                follow_redirects=True,
+                event_hooks={"request": [check]},
+            ) as client,
             client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
         ):
             length = _length(response, most_bytes)
             content_type = response.headers.get("Content-Type", "application/octet-stream")
             yield Incoming(length, content_type, _Body(response.iter_raw(_CHUNK)), NO_CHECKSUMS)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, DestinationRefused) as error:
         # Not the URL itself: it may be presigned, and errors are logged and kept.
         raise FetchFailed(f"cannot fetch an object from {_host(url)}: {str(error) or type(error).__name__}") from error
 

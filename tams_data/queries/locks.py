@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 
 from tams_data.engines.base import Tables
 
-BLOCKS, ALONE = 0, 4096
+BLOCKS, ALONE, EVENTS = 0, 4096, 4097
 """The rows of `write_locks` that have a number; the engine locks names by the others."""
 
 
@@ -18,3 +18,8 @@ def blocks(tables: Tables) -> ir.Table:
 def alone(tables: Tables) -> ir.Table:
     """The row of `write_locks` that says until when a process may delete discarded bytes."""
     return tables.write_locks.filter(tables.write_locks.slot == ALONE)
+
+
+def events(tables: Tables) -> ir.Table:
+    """The row of `write_locks` that has the last sequence of an event."""
+    return tables.write_locks.filter(tables.write_locks.slot == EVENTS)

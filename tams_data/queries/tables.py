@@ -64,3 +64,13 @@ def _is_one_of(column: ir.Column, values: pa.Array) -> ir.BooleanValue:
     kind = column.type()  # said, for Ibis would guess one for every value
     wanted = tuple(ops.Literal(one, kind) for one in values.drop_null().to_pylist())
     return ops.InValues(column, wanted).to_expr() if wanted else ibis.literal(False)
+
+
+def columns(tables: Any, *, table: str, names: Sequence[str]) -> ir.Table:
+    """Every row of a table of the store, with these columns."""
+    return getattr(tables, table).select(*names)
+
+
+def counted(tables: Any, *, table: str) -> ir.Table:
+    """One row, `count`: how many rows a table of the store has."""
+    return getattr(tables, table).aggregate(count=lambda t: t.count())

@@ -32,3 +32,9 @@ def page(
 def by_id(tables: Tables, *, webhook_id: Bound) -> ir.Table:
     """The webhook with this id."""
     return tables.webhooks.filter(tables.webhooks.id == webhook_id)
+
+
+def enabled(tables: Tables) -> ir.Table:
+    """The webhooks that are to be sent events: where they are, and who sends to them."""
+    found = tables.webhooks.filter(tables.webhooks.status.isin(("created", "started")))
+    return found.select("id", "position", "attempts", "next_ns", "holder", "held_until_ns")

@@ -12,11 +12,11 @@ column, and a float column compared by `<= NaN`, which every number satisfies, k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from threading import Lock
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import duckdb
 import ibis
@@ -32,7 +32,7 @@ from ibis.backends.sql.compilers.base import SQLGlotCompiler
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.common.exceptions import UnsupportedOperationError
 
-from tams_data.scan.cursors import Cursors
+from tams_data.scan.cursors import Cursors, TableCursor
 from tams_data.scan.explain import Explanation, Recorder, operators
 from tams_data.scan.plans import Plan, Plans, is_lasting
 from tams_data.scan.source import Snapshot, Source
@@ -48,15 +48,21 @@ class Compiler(DuckDBCompiler):  # type: ignore[misc]  # ibis's compilers are un
     visit_DropColumns = SQLGlotCompiler.visit_DropColumns  # noqa: N815
 
 
+Run: TypeAlias = Callable[[str], duckdb.DuckDBPyConnection]
+"""Runs a text, whose result is then to be had from what it returns."""
+
+
 class _Engine(ibis_duckdb.Backend):  # type: ignore[misc]
     """Ibis's DuckDB backend on one cursor, for one expression, whose tables and functions are registered there."""
 
     compiler = Compiler()
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, plan: Plan | None = None) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, plan: Plan | None = None, run: Run | None = None) -> None:
+        """`run` runs the plan's text, in a better way than `cursor.execute` if there is one."""
         super().__init__()
         self.con = cursor
         self._plan = plan
+        self._run = run or cursor.execute
         self._record_batch_readers_consumed: dict[str, bool] = {}
 
     def compile(self, expr: ir.Expr, /, **options: Any) -> str:
@@ -72,7 +78,7 @@ class _Engine(ibis_duckdb.Backend):  # type: ignore[misc]
     def _to_duckdb_relation(self, expr: ir.Expr, **options: Any) -> duckdb.DuckDBPyConnection:
         """The result, of which a relation, as Ibis makes one, would have the query planned once more."""
         self._run_pre_execute_hooks(expr)
-        return self.con.execute(self.compile(expr.as_table(), **options))
+        return self._run(self.compile(expr.as_table(), **options))
 
 
 class Backend(SQLBackend):  # type: ignore[misc]
@@ -194,13 +200,18 @@ class Backend(SQLBackend):  # type: ignore[misc]
         source is raised as it is. The cursor serves other queries afterwards, so results are fetched inside the block
         and nothing is left on it; one that more is registered on is to be the session's `own`.
         """
+        with self._lent(tables, snapshot, own=own) as cursor:
+            yield cursor.duckdb
+
+    @contextmanager
+    def _lent(self, tables: Iterable[str], snapshot: Snapshot | None, *, own: bool) -> Iterator[TableCursor]:
         with ExitStack() as stack:
             state = stack.enter_context(self.source.transaction()) if snapshot is None else snapshot
             schemas = {name: self._schema_of(name) for name in tables}
             scans = {name: partial(state.scan, name) for name in schemas}
             cursor = stack.enter_context(self._cursors.lent(schemas, scans, own=own))
             try:
-                yield cursor.duckdb
+                yield cursor
             except Exception as error:
                 if cursor.error is None or cursor.error is error:
                     raise
@@ -215,8 +226,8 @@ class Backend(SQLBackend):  # type: ignore[misc]
     @contextmanager
     def _engine(self, expr: ir.Expr, snapshot: Snapshot | None = None, **options: Any) -> Iterator[_Engine]:
         plan = self._plan(expr, **options)
-        with self.session(plan.tables, snapshot, own=not plan.lasting) as cursor:
-            yield _Engine(cursor, plan)
+        with self._lent(plan.tables, snapshot, own=not plan.lasting) as cursor:
+            yield _Engine(cursor.duckdb, plan, cursor.run if plan.lasting else None)
 
     def _plan(
         self, expr: ir.Expr, *, params: Mapping[ir.Scalar, Any] | None = None, limit: Any = None, **_: object

@@ -1,13 +1,15 @@
 """Cursors of DuckDB on which tables of a source are registered, lent for one query after the other.
 
 To register a table takes DuckDB a millisecond, more than to plan most queries; so a cursor keeps its tables, and gets
-new scans for them with each query.
+new scans for them with each query. It keeps the plans of its queries as well, for to plan takes longer than to run.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from threading import Lock
 
 import duckdb
@@ -17,6 +19,9 @@ from tams_data.scan.dataset import Scan, ScanDataset
 
 _MOST_IDLE = 64
 """Cursors that wait to be lent; of more, those that waited longest are closed."""
+
+MOST_PREPARED = 64
+"""Queries that a cursor keeps prepared; of more, the one that was used longest ago is let go."""
 
 
 class TableCursor:
@@ -28,11 +33,28 @@ class TableCursor:
         self._datasets = {name: ScanDataset(schema) for name, schema in schemas.items()}
         for name, dataset in self._datasets.items():
             self.duckdb.register(name, dataset)
+        self._prepared: OrderedDict[str, str] = OrderedDict()
+        self._names = map("query_{}".format, count())
 
     def begin(self, scans: Mapping[str, Scan]) -> None:
         """Have the tables scanned by these from now on."""
         for name, dataset in self._datasets.items():
             dataset.begin(scans[name])
+
+    def run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Run a query that means the same whenever it is run, planned the first time."""
+        if sql not in self._prepared:
+            self._prepare(sql)
+        self._prepared.move_to_end(sql)
+        return self.duckdb.execute(f"EXECUTE {self._prepared[sql]}")
+
+    def _prepare(self, sql: str) -> None:
+        name = next(self._names)
+        self.duckdb.execute(f"PREPARE {name} AS {sql}")
+        self._prepared[sql] = name
+        if len(self._prepared) > MOST_PREPARED:
+            _, dropped = self._prepared.popitem(last=False)
+            self.duckdb.execute(f"DEALLOCATE {dropped}")
 
     @property
     def error(self) -> Exception | None:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tams_data import schema
-from tams_data.engines.base import Transaction
 from tams_data.errors import TamsDataError
+from tams_data.store import events
 from tams_data.store.allocations import Allocations
+from tams_data.store.outbox import Announcing
 from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
 
 
@@ -55,7 +56,7 @@ class Appends:
         self._records += records
         return [None] * len(segments)
 
-    def write(self, transaction: Transaction, allocations: Allocations) -> None:
+    def write(self, transaction: Announcing, allocations: Allocations) -> None:
         """Write what was taken."""
         if not self._segments:
             return
@@ -103,6 +104,31 @@ class Appends:
         changed = [self._flows[flow_id] for flow_id in dict.fromkeys(flow_ids)]
         rows = [{**flow, "flow_id": flow["id"], "segments_updated_ns": self._now_ns} for flow in changed]
         transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(rows))
+        added = map(_announced, segments, records)
+        flows = (self._flows[flow_id] for flow_id in flow_ids)
+        events.segments_added(transaction, zip(flows, added, strict=True), self._now_ns)
+
+
+def _announced(segment: NewSegment, record: Any) -> list[Any]:
+    """What is announced of an append: an array of `events.SEGMENT`."""
+    start_ns, end_ns, offset_ns = segment.timerange.start_ns, segment.timerange.end_ns, segment.ts_offset_ns
+    return events.without_nulls(
+        [
+            record.object_key,
+            segment.object_id,
+            start_ns,
+            end_ns,
+            offset_ns,
+            start_ns - (offset_ns or 0),
+            end_ns - (offset_ns or 0),
+            segment.key_frame_count,
+            segment.last_duration_ns,
+            segment.timerange_text,
+            None,
+            segment.sample_offset,
+            segment.sample_count,
+        ]
+    )
 
 
 def _append(flow: Mapping[str, Any], segments: Sequence[NewSegment], records: Sequence[Any]) -> bool:

@@ -30,6 +30,7 @@ from tams_data.store import flows, locks, requests, segments
 from tams_data.store.allocations import Allocations
 from tams_data.store.discards import Orphan
 from tams_data.store.flows import DeleteFlow
+from tams_data.store.outbox import Announcing
 from tams_data.store.reading import flow_rows
 from tams_data.store.segments import DeleteSegments
 from tams_data.store.writer import Writer, each
@@ -72,7 +73,7 @@ class Deleter:
         self._most, self._allocations = most, allocations
         self.__name__ = "delete"
 
-    def __call__(self, transaction: Transaction, deletion: Deletion) -> Deleted:
+    def __call__(self, transaction: Announcing, deletion: Deletion) -> Deleted:
         """Delete, or note that it is to be deleted (TAMS 8.2, DELETE segments and DELETE flow).
 
         :raise FlowNotFound: there is no such flow.
@@ -101,7 +102,7 @@ class Deleter:
 
     def _delete(
         self,
-        transaction: Transaction,
+        transaction: Announcing,
         flow: Mapping[str, Any],
         chosen: Mapping[str, Any] | None,
         deletion: Deletion,
@@ -159,7 +160,7 @@ class Advancer:
         self._most, self._allocations = most, allocations
         self.__name__ = "advance"
 
-    def __call__(self, transaction: Transaction, advance: Advance) -> None:
+    def __call__(self, transaction: Announcing, advance: Advance) -> None:
         """Delete the next segments in time order, and with the last the flow when that is asked for."""
         row = requests.deletion_row(transaction, advance.request_id)
         flow = flow_rows(transaction, [row["flow_id"]]).get(row["flow_id"])
@@ -174,7 +175,7 @@ class Advancer:
         requests.change(transaction, row["id"], columns)
 
     def _batch(
-        self, transaction: Transaction, row: Mapping[str, Any], flow: Mapping[str, Any], now_ns: int
+        self, transaction: Announcing, row: Mapping[str, Any], flow: Mapping[str, Any], now_ns: int
     ) -> dict[str, Any]:
         """Delete one batch; the columns of the request that change with it."""
         chosen = {"flow_id": flow["id"], "start_ns": row["remaining_start_ns"], "end_ns": row["remaining_end_ns"]}

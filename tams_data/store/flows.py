@@ -13,9 +13,10 @@ from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import AlreadyExists, FlowReadOnly, Forbidden, InvalidInput, VersionMismatch
 from tams_data.queries import flows as queries
-from tams_data.store import locks, requests, segments, timelines
+from tams_data.store import events, locks, requests, segments, timelines
 from tams_data.store.allocations import Allocations
 from tams_data.store.discards import Orphan, discard
+from tams_data.store.outbox import About, Announcing, collected
 from tams_data.store.reading import find_profile, flow_row, flow_rows, source_row
 from tams_data.store.tags import changed_tags, tag_columns
 
@@ -58,7 +59,7 @@ class PutFlow:
     only_version: str | None = None
 
 
-def put(transaction: Transaction, request: PutFlow) -> bool:
+def put(transaction: Announcing, request: PutFlow) -> bool:
     """Create or replace a flow (TAMS 8.2, PUT flow); true when it is new.
 
     Its source is created with it when there is none. A request that changes nothing writes nothing.
@@ -94,7 +95,7 @@ def put(transaction: Transaction, request: PutFlow) -> bool:
     return False
 
 
-def create(transaction: Transaction, request: PutFlow) -> None:
+def create(transaction: Announcing, request: PutFlow) -> None:
     """Create a flow that is not there yet.
 
     :raise AlreadyExists: there is a flow with its id.
@@ -120,7 +121,7 @@ class ChangeFlow:
     now_ns: int
 
 
-def change(transaction: Transaction, request: ChangeFlow) -> None:
+def change(transaction: Announcing, request: ChangeFlow) -> None:
     """Set some properties of a flow (TAMS 8.2, the paths below a flow). What changes nothing writes nothing.
 
     :raise FlowNotFound: there is no such flow.
@@ -162,10 +163,11 @@ def _changed(
     return changed
 
 
-def _create(transaction: Transaction, request: PutFlow, row: dict[str, Any], collection: list[dict[str, Any]]) -> None:
+def _create(transaction: Announcing, request: PutFlow, row: dict[str, Any], collection: list[dict[str, Any]]) -> None:
     given, now_ns = request.flow, request.now_ns
     if source_row(transaction, row["source_id"]) is None:
         transaction.insert(schema.SOURCES, schema.SOURCES.rows([_source(row, request)]))
+        events.source_created(transaction, row["source_id"], now_ns)
     stamp = {
         "metadata_version": given.get("metadata_version") or uuid4().hex,
         "created_by": given.get("created_by") or request.principal,
@@ -177,13 +179,15 @@ def _create(transaction: Transaction, request: PutFlow, row: dict[str, Any], col
     transaction.insert(schema.FLOW_COLLECTIONS, schema.FLOW_COLLECTIONS.rows(collection))
     timeline = {"flow_id": row["id"], **timelines.EMPTY}
     transaction.insert(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows([timeline]))
+    events.flow_created(transaction, row["id"], now_ns)
 
 
-def _replace(transaction: Transaction, row: dict[str, Any], collection: list[dict[str, Any]] | None) -> None:
+def _replace(transaction: Announcing, row: dict[str, Any], collection: list[dict[str, Any]] | None) -> None:
     transaction.update(schema.FLOWS, schema.FLOWS.rows([row]))
     if collection is not None:
         transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [row["id"]]))
         transaction.insert(schema.FLOW_COLLECTIONS, schema.FLOW_COLLECTIONS.rows(collection))
+    events.flow_updated(transaction, row["id"], row["metadata_updated_ns"])
 
 
 def _source(row: Mapping[str, Any], request: PutFlow) -> dict[str, Any]:
@@ -199,9 +203,18 @@ def _row(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: given.get(name) for name in _AS_GIVEN},
         **{name: json_text(given.get(name)) for name in _AS_JSON},
-        **{name: essence.get(name) for name in _FROM_ESSENCE},
+        **derived_from_essence(essence),
         **tag_columns(tags),
     }
+
+
+def derived_from_essence(essence: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `flows` that repeat an essence parameter each, to be filtered by.
+
+    >>> derived_from_essence({"frame_width": 1920})
+    {'frame_width': 1920, 'frame_height': None, 'init_segments': None}
+    """
+    return {name: essence.get(name) for name in _FROM_ESSENCE}
 
 
 def _collection(flow_id: str, given: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
@@ -310,7 +323,7 @@ class DeleteFlow:
     now_ns: int
 
 
-def delete(transaction: Transaction, request: DeleteFlow, allocations: Allocations) -> list[Orphan]:
+def delete(transaction: Announcing, request: DeleteFlow, allocations: Allocations) -> list[Orphan]:
     """Delete a flow (TAMS 8.2, DELETE flow); give the bytes that are to be deleted after the commit.
 
     Collections lose it as a member, and its source goes with its last flow.
@@ -320,15 +333,20 @@ def delete(transaction: Transaction, request: DeleteFlow, allocations: Allocatio
     """
     flow = segments.changeable(transaction, request.flow_id)
     transaction.lock(locks.of_flow(flow["id"]), locks.of_source(flow["source_id"]))
-    orphans = segments.remove_all(transaction, flow["id"], request.now_ns)
+    (collected_by,) = collected(transaction, [About(flow["id"], flow["source_id"])])
+    orphans = segments.remove_all(transaction, flow, request.now_ns)
     orphans += _release(transaction, flow["id"], allocations, request.now_ns)
-    _leave_collections(transaction, flow["id"], request.now_ns)
+    left = _leave_collections(transaction, flow["id"], request.now_ns)
     transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
     transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
     transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
     requests.finish_all(transaction, flow["id"], request.now_ns)
+    events.flow_deleted(transaction, flow, collected_by, request.now_ns)
+    for parent in left:
+        events.flow_updated(transaction, parent, request.now_ns)
     if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
         transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
+        events.source_deleted(transaction, flow["source_id"], collected_by, request.now_ns)
     return orphans
 
 
@@ -341,13 +359,14 @@ def _release(transaction: Transaction, flow_id: str, allocations: Allocations, n
     return orphans
 
 
-def _leave_collections(transaction: Transaction, flow_id: str, now_ns: int) -> None:
-    """Take a flow out of the collections it is in; to their flows, that is a change of metadata."""
+def _leave_collections(transaction: Transaction, flow_id: str, now_ns: int) -> list[str]:
+    """Take a flow out of the collections it is in; to their flows, whose ids it gives, that changes their metadata."""
     parents = {row["flow_id"] for row in transaction.read(queries.collecting, {"ids": [flow_id]}).to_pylist()}
     transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "member_id", [flow_id]))
     stamped = ("id", "metadata_version", "metadata_updated_ns")
     rows = [dict(zip(stamped, (parent, uuid4().hex, now_ns), strict=True)) for parent in parents]
     transaction.update(schema.FLOWS, schema.FLOWS.part(stamped, rows))
+    return sorted(parents)
 
 
 def _part(table: schema.Table, column: str, values: Iterable[str]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain, count
 
 from tams_data import schema
-from tams_data.engines.base import Database
+from tams_data.engines.base import Database, Reader, Transaction
 from tams_data.engines.retrying import retried
 from tams_data.queries import locks as lock_queries
 from tams_data.queries import objects as queries
@@ -41,6 +41,22 @@ def _blocks(database: Database) -> Iterator[range]:
     while True:
         first = 1 + BLOCK * retried(lambda: _take(database))
         yield range(first, first + BLOCK)
+
+
+def reserve_known(database: Database, transaction: Transaction) -> None:
+    """See that no key in the store is given out again, after rows came into it past its commands."""
+    if database.sole_writer:
+        return  # see `KeySequence.of`
+    (row,) = transaction.read(lock_queries.blocks).to_pylist()
+    needed = blocks_needed(transaction)
+    if row["number"] < needed:
+        transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": needed}]))
+
+
+def blocks_needed(reader: Reader) -> int:
+    """How many blocks have the keys in the store."""
+    last = reader.read(queries.last_key)["key"][0].as_py()
+    return 0 if last is None else -(-last // BLOCK)
 
 
 def _take(database: Database) -> int:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tams_data.access import Caller
-from tams_data.engines.base import Transaction
 from tams_data.errors import TamsDataError
 from tams_data.seen import SeenDatabase
 from tams_data.store.guards import guarded
+from tams_data.store.outbox import Announcing
 from tams_data.store.store import Store
 from tams_data.store.writer import A, Handler, R, Writer, each
 
@@ -38,7 +38,7 @@ class _Guarded:
     command: Any = field(repr=False)  # it may have a secret in it
 
 
-def _carry_out(transaction: Transaction, request: _Guarded) -> Any:
+def _carry_out(transaction: Announcing, request: _Guarded) -> Any:
     command = guarded(transaction, request.caller, request.command)
     (verdict,) = request.handler(transaction, [command])
     if isinstance(verdict, TamsDataError):

@@ -14,11 +14,12 @@ from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput, TamsDataE
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import objects as object_queries
 from tams_data.queries import segments as queries
-from tams_data.store import locks, timelines
+from tams_data.store import events, locks, timelines
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import Appends, NewSegment
 from tams_data.store.discards import Orphan, discard
 from tams_data.store.objects import Registry, find_registered
+from tams_data.store.outbox import Announcing
 from tams_data.store.reading import flow_row, objects_with_instances
 from tams_data.store.timelines import Placed, Timeline
 from tams_data.timerange import TimeRange
@@ -45,7 +46,7 @@ class SegmentAdder:
         self._new_key, self._labels, self._allocations = new_key, labels, allocations
 
     def __call__(
-        self, transaction: Transaction, requests: Sequence[AddSegments]
+        self, transaction: Announcing, requests: Sequence[AddSegments]
     ) -> list[list[TamsDataError | None] | TamsDataError]:
         ids = sorted({request.flow_id for request in requests})
         flows = {row["id"]: row for row in transaction.read(flow_queries.for_writing, {"ids": ids}).to_pylist()}
@@ -55,7 +56,7 @@ class SegmentAdder:
         return [next(outcomes) if refusal is None else refusal for refusal in verdicts]
 
     def _add(
-        self, transaction: Transaction, flows: dict[str, dict[str, Any]], requests: Sequence[AddSegments]
+        self, transaction: Announcing, flows: dict[str, dict[str, Any]], requests: Sequence[AddSegments]
     ) -> list[list[TamsDataError | None]]:
         """Appends in whole columns, then the rest, which reads what they wrote, by the rules one by one."""
         now_ns = requests[0].now_ns if requests else 0
@@ -79,13 +80,14 @@ class _Batch:
 
     def __init__(
         self,
-        transaction: Transaction,
+        transaction: Announcing,
         flows: dict[str, dict[str, Any]],
         requests: Sequence[AddSegments],
         registry: Registry,
     ) -> None:
         self._transaction, self._flows, self._registry = transaction, flows, registry
         self._rows: list[tuple[Any, ...]] = []
+        self._added: list[tuple[Mapping[str, Any], Sequence[Any]]] = []  # as it is announced
         self._ids = _object_ids(requests)
         registry.load(transaction, self._ids, with_urls=_with_urls(requests))
         self._timelines = {
@@ -113,6 +115,7 @@ class _Batch:
         self._registry.register(flow, segment, used)
         timeline.add(start_ns, end_ns, used.size_bytes or 0)
         self._rows.append(_row(flow["id"], segment, used.key, self._registry.now_ns))
+        self._added.append((flow, _announced(segment, used)))
 
     def write(self) -> None:
         if not self._rows:
@@ -122,6 +125,7 @@ class _Batch:
         self._transaction.insert(schema.SEGMENTS, schema.SEGMENTS.records(self._rows))
         self._registry.write(self._transaction)
         timelines.write(self._transaction, self._timelines.values(), self._registry.now_ns)
+        events.segments_added(self._transaction, self._added, self._registry.now_ns)
 
 
 def _refusal(flow: dict[str, Any] | None, request: AddSegments) -> TamsDataError | None:
@@ -183,6 +187,27 @@ def _row(flow_id: str, segment: NewSegment, object_key: int, now_ns: int) -> tup
     )
 
 
+def _announced(segment: NewSegment, used: Any) -> list[Any]:
+    """What is announced of a segment and the record of its object: an array of `events.SEGMENT`."""
+    told = [
+        used.key,
+        used.id,
+        segment.timerange.start_ns,
+        segment.timerange.end_ns,
+        segment.ts_offset_ns,
+        used.start_ns,
+        used.end_ns,
+        used.key_frame_count,
+        segment.last_duration_ns,
+        segment.timerange_text,
+        used.timerange,
+        segment.sample_offset,
+        segment.sample_count,
+        segment.init_object_id,
+    ]
+    return events.without_nulls(told)
+
+
 @dataclass(frozen=True)
 class DeleteSegments:
     """Delete the segments of a flow that lie wholly inside a time range, or those of them that use one object."""
@@ -193,7 +218,7 @@ class DeleteSegments:
     now_ns: int
 
 
-def delete(transaction: Transaction, request: DeleteSegments) -> list[Orphan]:
+def delete(transaction: Announcing, request: DeleteSegments) -> list[Orphan]:
     """Delete segments (TAMS 8.2, DELETE segments); give the bytes that are to be deleted after the commit.
 
     :raise FlowNotFound: there is no such flow.
@@ -228,37 +253,41 @@ def selection(transaction: Transaction, request: DeleteSegments) -> dict[str, An
 
 
 def remove(
-    transaction: Transaction, flow: Mapping[str, Any], chosen: Mapping[str, Any], now_ns: int, **options: int
+    transaction: Announcing, flow: Mapping[str, Any], chosen: Mapping[str, Any], now_ns: int, **options: int
 ) -> list[Orphan]:
     """Delete the segments that `covered_by` finds, and what nothing refers to then."""
     return remove_found(transaction, flow, transaction.read(queries.covered_by, chosen, **options), now_ns)
 
 
-def remove_found(transaction: Transaction, flow: Mapping[str, Any], found: pa.Table, now_ns: int) -> list[Orphan]:
+def remove_found(transaction: Announcing, flow: Mapping[str, Any], found: pa.Table, now_ns: int) -> list[Orphan]:
     """Delete these segments of a flow, and what nothing refers to then."""
     if not found.num_rows:
         return []
     keys = sorted(set(found["object_key"].to_pylist()))
     used = transaction.read(object_queries.sizes, {"keys": keys}).to_pylist()
     sizes = {row["key"]: row["size_bytes"] for row in used}
-    orphans = _remove(transaction, found, now_ns)
+    orphans = _remove(transaction, flow, found, now_ns)
     timelines.subtract(transaction, flow, found, sizes, now_ns)
     return orphans
 
 
-def remove_all(transaction: Transaction, flow_id: str, now_ns: int) -> list[Orphan]:
+def remove_all(transaction: Announcing, flow: Mapping[str, Any], now_ns: int) -> list[Orphan]:
     """Delete the segments of a flow, and every object nothing refers to then; the timeline is not touched."""
-    return _remove(transaction, transaction.read(queries.covered_by, _window(flow_id, TimeRange.eternity())), now_ns)
+    found = transaction.read(queries.covered_by, _window(flow["id"], TimeRange.eternity()))
+    return _remove(transaction, flow, found, now_ns)
 
 
 def _window(flow_id: str, timerange: TimeRange) -> dict[str, Any]:
     return {"flow_id": flow_id, "start_ns": timerange.start_ns, "end_ns": timerange.end_ns}
 
 
-def _remove(transaction: Transaction, found: pa.Table, now_ns: int) -> list[Orphan]:
+def _remove(transaction: Announcing, flow: Mapping[str, Any], found: pa.Table, now_ns: int) -> list[Orphan]:
+    if not found.num_rows:
+        return []
     transaction.delete(schema.SEGMENTS, found.select(list(schema.SEGMENTS.key)))
     orphans = _remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())))
     discard(transaction, orphans, now_ns)
+    events.segments_deleted(transaction, flow, found, now_ns)
     return orphans
 
 

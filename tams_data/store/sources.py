@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from tams_data import schema
-from tams_data.engines.base import Transaction
 from tams_data.errors import AlreadyExists, PropertyNotFound, SourceNotFound
-from tams_data.store import locks
+from tams_data.store import events, locks
+from tams_data.store.outbox import Announcing
 from tams_data.store.reading import source_row
 from tams_data.store.tags import changed_tags, tag_columns
 
@@ -28,7 +28,7 @@ class CreateSource:
     now_ns: int
 
 
-def create(transaction: Transaction, request: CreateSource) -> None:
+def create(transaction: Announcing, request: CreateSource) -> None:
     """Create a source that has no flows yet. It goes with the last flow it gets, as others do.
 
     :raise AlreadyExists: there is a source with its id.
@@ -47,6 +47,7 @@ def create(transaction: Transaction, request: CreateSource) -> None:
         "updated_ns": request.now_ns,
     }
     transaction.insert(schema.SOURCES, schema.SOURCES.rows([row]))
+    events.source_created(transaction, given["id"], request.now_ns)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ChangeSource:
     now_ns: int
 
 
-def change(transaction: Transaction, request: ChangeSource) -> None:
+def change(transaction: Announcing, request: ChangeSource) -> None:
     """Set some properties of a source (TAMS 8.2, the paths below a source). What changes nothing writes nothing.
 
     :raise SourceNotFound: there is no such source.
@@ -81,3 +82,4 @@ def change(transaction: Transaction, request: ChangeSource) -> None:
     if any(row[name] != existing[name] for name in _CONTENT):
         stamp = {"updated_ns": request.now_ns, "updated_by": request.principal}
         transaction.update(schema.SOURCES, schema.SOURCES.rows([{**row, **stamp}]))
+        events.source_updated(transaction, request.source_id, request.now_ns)

@@ -8,6 +8,7 @@ from functools import partial
 from time import time_ns
 from typing import Any
 
+from tams_data.destinations import PUBLIC, Destinations
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore, remote
@@ -18,10 +19,12 @@ from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
 from tams_data.store.copies import Copier
 from tams_data.store.deletions import Deleted, Deleter, Deletion
+from tams_data.store.delivery import Deliverer, Pruner
 from tams_data.store.discards import Orphan, Sweeper
+from tams_data.store.feed import Feed
 from tams_data.store.flows import ChangeFlow, PutFlow
 from tams_data.store.instances import AddUrl, InstanceRemover, RemoveInstance, RequestCopy, UrlAdder
-from tams_data.store.jobs import Job, Jobs
+from tams_data.store.jobs import Job, Jobs, wait_s
 from tams_data.store.keys import KeySequence
 from tams_data.store.objects import (
     AllocateObjects,
@@ -30,6 +33,7 @@ from tams_data.store.objects import (
     RecordUpload,
     UploadRecorder,
 )
+from tams_data.store.outbox import Sequencer
 from tams_data.store.profiles import CreateProfile
 from tams_data.store.registration import CreateObject, ObjectCreator
 from tams_data.store.segments import AddSegments, SegmentAdder
@@ -51,7 +55,8 @@ class Store:
     """Commands on one store; each returns when what it wrote is durable. Safe to use from several threads.
 
     `jobs` is what goes on in the background: long deletions, copies of objects, the bytes of what was deleted, sizes,
-    counts. Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does what there is to do.
+    counts, events to be sent. Whoever serves the store starts them; `close` ends them. Without, `jobs.run_due()` does
+    what there is to do. `feed` tells who listens that there are new events.
     `accesses` is told what was asked for.
     """
 
@@ -64,17 +69,27 @@ class Store:
         delete_at_once: int = 1000,
         copy_max: int = 5 * 2**30,
         count_accesses: bool = True,
+        destinations: Destinations = PUBLIC,
+        base_url: str = "",
+        webhook_attempts: int = 16,
+        events_kept: int = 7 * 24 * 3600,
+        event_listeners: int = 16,
     ) -> None:
         """`media` are the media stores by the id of their storage backend; tables are created where missing.
 
         `delete_at_once` is how many segments are deleted in one transaction, and `copy_max` the size in bytes of the
         largest object that is copied from a URL outside. `count_accesses`: whether `accesses` counts.
+        `destinations` are where requests of the store's own may go. `base_url` is the service's, in events that are
+        sent; each is tried `webhook_attempts` times, and kept for `events_kept` seconds. So many `event_listeners` may
+        follow the `feed` at once.
         """
         database.create_tables()
         self.database = database
         self.media = media
+        self.destinations = destinations
+        self.fetch = partial(remote.fetch, destinations=destinations)
         allocations = Allocations(_REMEMBERED if database.sole_writer else 0)
-        self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget)
+        self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget, announced=self._announced)
         new_key = KeySequence.of(database)
         by_id = {storage_id: one.backend.label for storage_id, one in media.items()}
         labels = {label for label in by_id.values() if label is not None}
@@ -94,9 +109,23 @@ class Store:
         self._closing = threading.Event()
         self._sweeper = Sweeper(database, media, self._writer)
         self.accesses = AccessCounter(self._writer) if count_accesses else AccessCounter(self._writer, most=0)
-        self.jobs = self._jobs(delete_at_once, copy_max, allocations)
+        self.feed = Feed(event_listeners)
+        self._deliverer = Deliverer(
+            database,
+            media,
+            self._writer,
+            destinations=destinations,
+            base_url=base_url,
+            most_attempts=webhook_attempts,
+        )
+        self._delivering = Job("delivering", self._deliverer.step, wait_s=self._deliverer.wait_s)
+        self._sequencing = Job("sequencing", Sequencer(database, sequenced=self._tell).step)
+        pruning = Job("pruning", Pruner(database, self._writer, kept_s=events_kept).step, wait_s=_pruned_after_s)
+        self.jobs = Jobs(
+            *self._jobs(delete_at_once, copy_max, allocations), self._sequencing, self._delivering, pruning
+        )
 
-    def _jobs(self, delete_at_once: int, copy_max: int, allocations: Allocations) -> Jobs:
+    def _jobs(self, delete_at_once: int, copy_max: int, allocations: Allocations) -> list[Job]:
         self._sweeping = Job("sweeping", self._sweeper.step)
         worker = deletions.Worker(
             self.database,
@@ -109,14 +138,14 @@ class Store:
             self.database,
             self.media,
             self._writer,
-            fetch=partial(remote.fetch, most_bytes=copy_max),
+            fetch=partial(self.fetch, most_bytes=copy_max),
             alone=self._sweeper.alone,
             closing=self._closing,
         )
         measuring = Job("measuring", Measurer(self.database, self.media, self._writer).step)
         self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
         counting = Job("counting", self.accesses.step)
-        return Jobs(self._deleting, self._copying, self._sweeping, measuring, counting)
+        return [self._deleting, self._copying, self._sweeping, measuring, counting]
 
     def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
         """Create a source that has no flows yet. See `sources.create`."""
@@ -273,12 +302,24 @@ class Store:
         self._writer.submit(self._create_profile, CreateProfile(profile, principal, time_ns()))
 
     def create_webhook(self, webhook: Mapping[str, Any], *, principal: str | None = None) -> str:
-        """Register a webhook; its id. See `webhooks.create`."""
-        return self._writer.submit(self._create_webhook, PutWebhook(webhook, principal, time_ns()))
+        """Register a webhook; its id. See `webhooks.create`.
+
+        :raise DestinationRefused: no requests are sent to where its URL leads.
+        """
+        self.destinations.check(webhook["url"], field="url")
+        webhook_id = self._writer.submit(self._create_webhook, PutWebhook(webhook, principal, time_ns()))
+        self._delivering.wake()
+        return webhook_id
 
     def change_webhook(self, webhook: Mapping[str, Any]) -> None:
-        """Replace a webhook. See `webhooks.change`."""
+        """Replace a webhook. See `webhooks.change`.
+
+        :raise DestinationRefused: it is to be sent events, and no requests are sent to where its URL leads.
+        """
+        if webhook["status"] != "disabled":
+            self.destinations.check(webhook["url"], field="url")
         self._writer.submit(self._change_webhook, PutWebhook(webhook, None, time_ns()))
+        self._delivering.wake()
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook. See `webhooks.delete`."""
@@ -306,15 +347,35 @@ class Store:
     def close(self) -> None:
         """End the jobs, commit what is queued and counted, and release the database."""
         self._closing.set()
+        self.feed.close()
+        self._deliverer.close()
         self.jobs.close()
         self.accesses.close()
         self._writer.close()
         self.database.close()
 
+    def _announced(self) -> None:
+        """Events were committed: they can be read, or have to get their sequence first."""
+        if self.database.sole_writer:
+            self._tell()
+        else:
+            self._sequencing.wake()
+
+    def _tell(self) -> None:
+        self.feed.announced()
+        if self._deliverer.has_receivers:
+            self._deliverer.wake()
+            self._delivering.wake()
+
     def _delete_bytes(self, orphans: Sequence[Orphan]) -> None:
         # After the commit, which has noted them: what is not deleted here, a crash in between or not, the job deletes.
         if orphans and not self._sweeper.sweep(orphans):
             self._sweeping.wake()
+
+
+def _pruned_after_s(failures: int) -> float:
+    """How long to wait before old events are looked for again, in seconds."""
+    return max(60.0, wait_s(failures))
 
 
 def _failure(check: Callable[[], object]) -> TamsDataError | None:

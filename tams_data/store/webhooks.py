@@ -1,4 +1,4 @@
-"""Webhooks: registered, changed and deleted. Sending events to them is not done here."""
+"""Webhooks: registered, changed and deleted. Sending events to them is done in `delivery`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import InvalidInput
+from tams_data.store.outbox import last_sequence
 from tams_data.store.reading import webhook_row
 
 _SELECTION = (
@@ -28,6 +29,9 @@ _SELECTION = (
 )
 """What of a webhook says which events are sent and how, as TAMS 8.2 orders it."""
 
+_OF_HTTP = frozenset(("connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"))
+"""Headers that say what a request is and where it ends: none of them can carry a key."""
+
 
 @dataclass(frozen=True)
 class PutWebhook:
@@ -42,6 +46,8 @@ def create(transaction: Transaction, request: PutWebhook) -> str:
     """Register a webhook (TAMS 8.2, POST webhooks); its id.
 
     Webhooks may be alike: a receiver may want the same URL to be told of other events.
+
+    :raise InvalidInput: its key is to be in a header that is for HTTP itself.
     """
     given = request.webhook
     row = {
@@ -49,6 +55,7 @@ def create(transaction: Transaction, request: PutWebhook) -> str:
         **_row(given),
         "api_key_value": given.get("api_key_value"),
         "status": given.get("status") or "created",
+        "position": last_sequence(transaction),  # it is told of what happens from now on
         "created_by": request.principal,
         "created_ns": request.now_ns,
         "updated_ns": request.now_ns,
@@ -74,6 +81,8 @@ def change(transaction: Transaction, request: PutWebhook) -> None:
         "api_key_value": _key(given, existing),
         "status": given["status"],
         "error": None,
+        "attempts": None,
+        "next_ns": None,
         "updated_ns": request.now_ns,
     }
     transaction.update(schema.WEBHOOKS, schema.WEBHOOKS.part(tuple(row), [row]))
@@ -95,6 +104,9 @@ def _key(given: Mapping[str, Any], existing: Mapping[str, Any]) -> str | None:
 
 
 def _row(given: Mapping[str, Any]) -> dict[str, Any]:
+    if given.get("api_key_name", "").lower() in _OF_HTTP:
+        message = f"header {given['api_key_name']} is for HTTP itself and carries no key"
+        raise InvalidInput(message, field="api_key_name", value=given["api_key_name"])
     tags = given.get("tags") or {}
     return {
         "url": given["url"],

@@ -16,31 +16,32 @@ from itertools import groupby
 from time import monotonic_ns
 from typing import Any, TypeAlias, TypeVar
 
-from tams_data.engines.base import Database, Transaction
+from tams_data.engines.base import Database
 from tams_data.engines.retrying import retried
 from tams_data.errors import StoreUnavailable, TamsDataError, TransactionConflict
+from tams_data.store.outbox import Announcing, Outbox
 
 A = TypeVar("A")
 R = TypeVar("R")
 
-Handler: TypeAlias = Callable[[Transaction, Sequence[A]], Sequence[R | TamsDataError]]
+Handler: TypeAlias = Callable[[Announcing, Sequence[A]], Sequence[R | TamsDataError]]
 """Carries out commands of one kind, in order, and gives a result or an error for each.
 
 A command that ends in an error has written nothing: handlers check first and write last.
 """
 
 
-def each(command: Callable[[Transaction, A], R]) -> Handler[A, R]:
+def each(command: Callable[[Announcing, A], R]) -> Handler[A, R]:
     """The handler that carries out one command after the other."""
 
     @wraps(command)
-    def handle(transaction: Transaction, arguments: Sequence[A]) -> list[R | TamsDataError]:
+    def handle(transaction: Announcing, arguments: Sequence[A]) -> list[R | TamsDataError]:
         return [_verdict(command, transaction, argument) for argument in arguments]
 
     return handle
 
 
-def _verdict(command: Callable[[Transaction, A], R], transaction: Transaction, argument: A) -> R | TamsDataError:
+def _verdict(command: Callable[[Announcing, A], R], transaction: Announcing, argument: A) -> R | TamsDataError:
     try:
         return command(transaction, argument)
     except StoreUnavailable:
@@ -69,11 +70,22 @@ class _Queued:
 class Writer:
     """Commits commands in groups of up to `most`, on a thread of its own."""
 
-    def __init__(self, database: Database, *, most: int = 64, rolled_back: Callable[[], object] | None = None) -> None:
-        """`rolled_back` is called when a group was not committed: for handlers that remember what they wrote."""
+    def __init__(
+        self,
+        database: Database,
+        *,
+        most: int = 64,
+        rolled_back: Callable[[], object] | None = None,
+        announced: Callable[[], object] | None = None,
+    ) -> None:
+        """`rolled_back` is called when a group was not committed: for handlers that remember what they wrote.
+
+        `announced` is called when events were committed.
+        """
         self._database = database
         self._most = most
-        self._rolled_back = rolled_back
+        self._rolled_back, self._announced = rolled_back, announced
+        self._outbox = Outbox(database)
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._closed = False
         self._expected, self._patience_ns = 1, 0
@@ -146,18 +158,25 @@ class Writer:
 
     def _commit(self, group: Sequence[_Queued]) -> None:
         try:
-            verdicts = retried(partial(self._carry_out, group))
+            verdicts, announced = retried(partial(self._carry_out, group))
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller who waits for it
             self._fail(group, error)
         else:
             for queued, verdict in verdicts:
                 _settle(queued.outcome, verdict)
+            if announced and self._announced is not None:
+                self._announced()
 
-    def _carry_out(self, group: Sequence[_Queued]) -> list[tuple[_Queued, Any]]:
-        """What came of each command, in one transaction. Of a conflict, nothing: it is to be carried out again."""
+    def _carry_out(self, group: Sequence[_Queued]) -> tuple[list[tuple[_Queued, Any]], bool]:
+        """What came of each command, in one transaction, and whether there are events of it.
+
+        Of a conflict, nothing: it is to be carried out again.
+        """
         try:
             with self._database.transaction() as transaction:
-                return list(zip(group, _carry_out(transaction, group), strict=True))
+                announcer = self._outbox.begin(transaction)
+                verdicts = list(zip(group, _carry_out(announcer, group), strict=True))
+                return verdicts, announcer.write()
         except TransactionConflict:
             self._forget()
             raise
@@ -172,15 +191,16 @@ class Writer:
                 self._commit([queued])
 
     def _forget(self) -> None:
+        self._outbox.forget()
         if self._rolled_back is not None:
             self._rolled_back()
 
 
-def _nothing(transaction: Transaction, arguments: Sequence[None]) -> Sequence[None]:  # noqa: ARG001  # it is a handler
+def _nothing(transaction: Announcing, arguments: Sequence[None]) -> Sequence[None]:  # noqa: ARG001  # it is a handler
     return arguments
 
 
-def _carry_out(transaction: Transaction, group: Sequence[_Queued]) -> Iterator[Any]:
+def _carry_out(transaction: Announcing, group: Sequence[_Queued]) -> Iterator[Any]:
     for handler, neighbours in groupby(group, key=lambda queued: queued.handler):
         yield from handler(transaction, [queued.argument for queued in neighbours])
 

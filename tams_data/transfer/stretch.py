@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import orjson
 
@@ -14,7 +14,7 @@ from tams_data.engines.base import Reader
 from tams_data.errors import InvalidInput, NotPlayable, ObjectNotFound
 from tams_data.essence import stream
 from tams_data.media import MediaStore, Stream
-from tams_data.media.remote import fetch
+from tams_data.media.remote import Incoming
 from tams_data.media.uploads import CHUNK
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import segments as queries
@@ -22,6 +22,9 @@ from tams_data.store.reading import flow_row, flow_rows, objects_with_instances
 from tams_data.timerange import NS_PER_SECOND, TimeRange
 from tams_data.transfer import tracks
 from tams_data.transfer.tracks import Member, Stored
+
+Fetch: TypeAlias = Callable[..., AbstractContextManager[Incoming]]
+"""The bytes at a URL, at most `most_bytes`, as `media.remote.fetch` gives them."""
 
 LONGEST_NS = 120 * NS_PER_SECOND
 """How much of a timeline one stretch shows at most."""
@@ -57,9 +60,15 @@ class Stretch:
     """
 
     def __init__(
-        self, reader: Reader, media: Mapping[str, MediaStore], flow_id: str, timerange: TimeRange | None = None
+        self,
+        reader: Reader,
+        media: Mapping[str, MediaStore],
+        flow_id: str,
+        timerange: TimeRange | None = None,
+        *,
+        fetch: Fetch,
     ) -> None:
-        """`timerange` is that of the flow by default.
+        """`timerange` is that of the flow by default; `fetch` gives the bytes at a URL outside.
 
         :raise FlowNotFound: there is none with this id.
         :raise NotPlayable: no browser plays its codec, from MP4.
@@ -70,7 +79,9 @@ class Stretch:
             _check_codec(member)
         places = {member.stored_in for member in self._members}
         self.timerange = _bounded(timerange or TimeRange.eternity(), [flow_row(reader, one) for one in places])
-        self._segments = {one: list(_segments(reader, media, one, self.timerange)) for one in places}
+        self._segments = {
+            one: list(_segments(reader, partial(_fetched, media, fetch), one, self.timerange)) for one in places
+        }
 
     @property
     def content_type(self) -> str:
@@ -143,7 +154,9 @@ def _parsed(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
 
 
-def _segments(reader: Reader, media: Mapping[str, MediaStore], flow_id: str, window: TimeRange) -> Iterator[Stored]:
+def _segments(
+    reader: Reader, fetched: Callable[[Sequence[Mapping[str, Any]]], IO[bytes]], flow_id: str, window: TimeRange
+) -> Iterator[Stored]:
     bounds = {"flow_id": flow_id, "start_ns": window.start_ns, "end_ns": window.end_ns}
     rows = reader.read(queries.page, bounds, limit=MOST_SEGMENTS + 1).to_pylist()
     if len(rows) > MOST_SEGMENTS:
@@ -156,20 +169,18 @@ def _segments(reader: Reader, media: Mapping[str, MediaStore], flow_id: str, win
         used = objects[row["object_key"]]
         init = inits.get(used["init_object_key"])
         parts = [used] if init is None else [init, used]
-        yield Stored(
-            TimeRange(row["start_ns"], row["end_ns"]), row["ts_offset_ns"] or 0, partial(_fetched, media, parts)
-        )
+        yield Stored(TimeRange(row["start_ns"], row["end_ns"]), row["ts_offset_ns"] or 0, partial(fetched, parts))
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
 
 
-def _fetched(media: Mapping[str, MediaStore], parts: Iterable[Mapping[str, Any]]) -> IO[bytes]:
+def _fetched(media: Mapping[str, MediaStore], fetch: Fetch, parts: Sequence[Mapping[str, Any]]) -> IO[bytes]:
     """The bytes of objects, one behind the other, as a file."""
     file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # closed by whoever reads the piece
     try:
         for part in parts:
-            with _incoming(media, part) as incoming:
+            with _incoming(media, fetch, part) as incoming:
                 file.writelines(iter(partial(incoming.read, CHUNK), b""))
     except BaseException:
         file.close()
@@ -179,7 +190,7 @@ def _fetched(media: Mapping[str, MediaStore], parts: Iterable[Mapping[str, Any]]
 
 
 @contextmanager
-def _incoming(media: Mapping[str, MediaStore], of: Mapping[str, Any]) -> Iterator[Stream]:
+def _incoming(media: Mapping[str, MediaStore], fetch: Fetch, of: Mapping[str, Any]) -> Iterator[Stream]:
     """The bytes of an object, from the first place that has them: a backend of the service, else a URL outside."""
     for instance in of["instances"]:
         backend = media.get(instance["storage_id"])

@@ -21,8 +21,8 @@ from tests.api import specification
 from tests.api.builders import Json
 
 BESIDE_THE_SPECIFICATION = re.compile(
-    r"/media[^/]*/|/flows/[^/]+/(hls\.m3u8|stretch\.mp4)$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/health$"
-    r"|/analytics/|/deletion-requests|/tables|/access-token$"
+    r"/media[^/]*/|/flows/[^/]+/(hls\.m3u8|stretch\.mp4)$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/events$|/health$"
+    r"|/analytics/|/deletion-requests|/tables|/keeping/|/access-token$"
 )
 """Paths that the service has and TAMS does not."""
 

@@ -40,3 +40,14 @@ def load() -> Any:
     """The specification, to check answers by; None where it is not there."""
     checker = module()
     return None if checker is None else checker.Specification.load()
+
+
+def check_event(body: Any) -> None:
+    """Raise unless the body of an event is as the specification's `webhooks` have it, where it is there."""
+    spec, checker = load(), module()
+    if spec is None or checker is None:
+        return
+    post = spec.document["webhooks"][body["event_type"]]["post"]
+    schema = spec._absolute(post["requestBody"]["content"]["application/json"]["schema"])
+    validator = checker.Draft202012Validator(schema, registry=spec.registry, format_checker=checker.FormatChecker())
+    assert [error.message for error in validator.iter_errors(body)] == []

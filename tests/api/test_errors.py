@@ -31,6 +31,9 @@ STATUSES = {
     errors.SegmentOverlap: 400,
     errors.ObjectConflict: 400,
     errors.NotPlayable: 400,
+    errors.DestinationRefused: 400,
+    errors.TooManyListeners: 503,
+    errors.InvalidBackup: 400,
     errors.UploadBroken: 400,
     errors.UnreadableMedia: 400,
     errors.Unauthenticated: 401,
@@ -60,6 +63,7 @@ STATUSES = {
     errors.TransactionConflict: 503,
     errors.AnalyticsUnavailable: 503,
     errors.MediaStoreFailed: 503,
+    errors.BackupFailed: 503,
 }
 
 OURS = [one for one in derived(TamsDataError) if one.__module__.startswith(("tams_data.", "api."))]

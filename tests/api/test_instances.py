@@ -17,6 +17,7 @@ from tams_data.settings import Settings
 from tams_data.store.store import Store
 from tests.api.builders import Json, new_id, video_flow
 from tests.api.client import CheckedClient, as_object, client_of
+from tests.conftest import LOOPBACK
 
 CONTENT = bytes(range(256)) * 1200  # more than one chunk
 ODD = "a/b ä?#%2F\ninstances"
@@ -28,7 +29,7 @@ def store(database: Database, settings: Settings) -> Iterator[Store]:
     folder = settings.data_dir
     one = LocalMediaStore(folder / "one", secret=bytes(32), label="one")
     two = LocalMediaStore(folder / "two", secret=bytes(32), label="two", default_storage=False, path="/media-two")
-    opened = Store(database, {media.backend.id: media for media in (one, two)}, copy_max=10**6)
+    opened = Store(database, {media.backend.id: media for media in (one, two)}, copy_max=10**6, destinations=LOOPBACK)
     yield opened
     opened.close()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.api.builders import Json, fragmented_flow, new_id, video_flow
 from tests.api.client import Catalogue, CheckedClient, as_object
 
+NO_BACKEND = "00000000-0000-4000-8000-000000000000"
 UNCONTROLLED = [{"url": "https://elsewhere.example/a.ts", "label": "elsewhere"}]
 
 ANY_IDS = [
@@ -220,6 +221,7 @@ def test_link_to_the_next_page_has_the_id_escaped(client: CheckedClient, object_
         ("flow_tag_exists.a=1", "flow_tag_exists.a"),
         ("flow_tag=a", "flow_tag"),
         ("storage_backend_tag_exists.a=x", "storage_backend_tag_exists.a"),
+        (f"accept_storage_ids={NO_BACKEND}&storage_backend_tag_exists.a=x", "storage_backend_tag_exists.a"),
         ("limit=0", "limit"),
         ("page=x", "page"),
         ("tag.a=b", "tag.a"),

@@ -33,7 +33,10 @@ def test_service_says_what_it_is(client: CheckedClient) -> None:
         "description": "A time-addressable media store",
         "type": "urn:x-tams:service.tams-data",
         "api_version": "8.2",
-        "event_stream_mechanisms": [{"name": "webhooks"}],
+        "event_stream_mechanisms": [
+            {"name": "webhooks"},
+            {"name": "server-sent-events", "config": {"path": "/events"}},
+        ],
         "min_object_timeout": "7200:0",
         "min_presigned_url_timeout": "3600:0",
     }

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from tams_data.media import LocalMediaStore
-from tests.benchmarks import analytics, columns, dataset, reading, tags, vast, writing
+from tests.benchmarks import analytics, columns, dashboard, dataset, reading, tags, vast, writing
 from tests.benchmarks.report import Figure, show
 
 FLOWS = 1000
-NAMES = ("columns", "tags", "reading", "analytics", "writing", "vast")
+NAMES = ("columns", "tags", "reading", "analytics", "dashboard", "writing", "vast")
 
 
 @click.command()
@@ -31,6 +31,8 @@ def main(names: tuple[str, ...], small: bool, folder: Path) -> None:
         figures += _reading(folder.resolve(), segments)
     if "analytics" in chosen:
         figures += analytics.figures(_large(folder.resolve(), segments))
+    if "dashboard" in chosen:
+        figures += dashboard.figures(analytics.with_gaps(_large(folder.resolve(), segments)))
     if "writing" in chosen:
         figures += writing.rates()
     if "vast" in chosen:

@@ -97,7 +97,7 @@ SQL: Mapping[str, str] = {
 def figures(path: Path) -> Iterator[Figure]:
     """Of a store without a gap as `dataset` builds it, and of one in which one segment in 10,000 is missing."""
     yield from _figures(path, "no gaps")
-    yield from _figures(_with_gaps(path), "gaps")
+    yield from _figures(with_gaps(path), "gaps")
 
 
 def _figures(path: Path, store: str) -> Iterator[Figure]:
@@ -135,7 +135,7 @@ def _tuples(rows: pa.Table) -> list[tuple[object, ...]]:
     return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
 
 
-def _with_gaps(path: Path) -> Path:
+def with_gaps(path: Path) -> Path:
     """A copy of the store that lacks one segment in 10,000."""
     copy = path.with_name("gaps.duckdb")
     copy.unlink(missing_ok=True)

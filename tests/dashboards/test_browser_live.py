@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 from dashboards.app import PAGES
 from tams_data.client import TamsClient
 from tests.api.process import Service
-from tests.dashboards.conftest import Dashboard, Watched
+from tests.dashboards.conftest import Watched
+from tests.dashboards.process import Dashboard
 from tests.dashboards.test_browser import WAIT_MS, card, ready
 
 

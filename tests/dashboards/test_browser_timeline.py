@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from tams_data.client import TamsClient
 from tests.api.builders import video_flow
 from tests.api.process import Service
-from tests.dashboards.conftest import Dashboard, Watched
+from tests.dashboards.conftest import Watched
+from tests.dashboards.process import Dashboard
 
 Open = Callable[..., Watched]
 Keep = Callable[[Page, str], None]

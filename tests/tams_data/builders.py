@@ -26,6 +26,7 @@ from tams_data.store.objects import (
     RecordUpload,
     UploadRecorder,
 )
+from tams_data.store.outbox import Announcing, Outbox
 from tams_data.store.profiles import CreateProfile
 from tams_data.store.registration import CreateObject, ObjectCreator
 from tams_data.store.segments import AddSegments, DeleteSegments, NewSegment, SegmentAdder
@@ -84,7 +85,7 @@ class Commands:
         allocations = Allocations(most=4)
         self._allocator, self._adder = Allocator(new_key, allocations), SegmentAdder(new_key, labels, allocations)
         self._upload_recorder = UploadRecorder(allocations)
-        self._allocations = allocations
+        self._allocations, self._outbox = allocations, Outbox(database)
         self._creator = ObjectCreator(new_key, labels)
 
     def put_flow(
@@ -165,18 +166,26 @@ class Commands:
     ) -> list[list[TamsDataError | None] | TamsDataError]:
         """The verdicts on several requests that are committed together."""
         now_ns = self._tick()
+        added = [AddSegments(flow_id, new, now_ns) for flow_id, new in requests]
         with self.database.transaction() as transaction:
-            return self._adder(transaction, [AddSegments(flow_id, new, now_ns) for flow_id, new in requests])
+            announcer = self._outbox.begin(transaction)
+            verdicts = self._adder(announcer, added)
+            announcer.write()
+            return verdicts
 
     def delete(self, flow_id: str, timerange: TimeRange, object_id: str | None = None) -> list[Orphan]:
         return self._run(segments.delete, DeleteSegments(flow_id, timerange, object_id, self._tick()))
 
-    def _run(self, command: Callable[[Transaction, Any], Any], request: object) -> Any:
+    def _run(self, command: Callable[[Announcing, Any], Any], request: object) -> Any:
         try:
             with self.database.transaction() as transaction:
-                return command(transaction, request)
+                announcer = self._outbox.begin(transaction)
+                result = command(announcer, request)
+                announcer.write()
+                return result
         except BaseException:
             self._allocations.forget()
+            self._outbox.forget()
             raise
 
     def _tick(self) -> int:
@@ -219,6 +228,12 @@ def webhook_row(**columns: Any) -> Row:
     tags = columns.pop("tags", {})
     of_all = {"url": "https://a.example", "selection": "{}", "status": "created"}
     return {"id": new_id(), **_tagged(tags), **of_all, "created_ns": NOW_NS, "updated_ns": NOW_NS, **columns}
+
+
+def event_row(sequence: int, **columns: Any) -> Row:
+    """A row of `events`, of a source."""
+    of_all = {"event_type": "sources/deleted", "source_id": "s", "detail": '{"source_id":"s"}', "created_ns": NOW_NS}
+    return {"sequence": sequence, **of_all, **columns}
 
 
 def segment_row(flow_id: str, start_ns: int, end_ns: int, **columns: Any) -> Row:

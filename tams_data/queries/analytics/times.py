@@ -22,6 +22,8 @@ from tams_data.timerange import MAX_NS, MIN_NS, NS_PER_SECOND, Nanoseconds
 _SHOWN_FROM_NS, _SHOWN_UNTIL_NS = MIN_NS + 2**61, MAX_NS - 2**53
 """Years 1751 to 2261: within them, as many buckets as can be asked for do not leave int64."""
 
+_WINDOW = ("start_ns", "end_ns")
+
 _MOST_BUCKETS, _WIDEST_BUCKET_NS = 2000, 7 * 86_400 * NS_PER_SECOND
 
 
@@ -165,16 +167,22 @@ def timeline(tables: Tables, *, resolution_ns: Nanoseconds, limit: int, **filter
 def _pieces(tables: Tables, resolution_ns: Nanoseconds = 1, **filters: Any) -> ir.Table:
     """The segments that filters leave, as `timerange.condensed` gives them.
 
-    Without a filter by segment, a flow that has no hole is one piece, and its segments are not read.
+    Where flows and a window are all that is filtered by, a flow that has no hole and lies in the window is one piece,
+    and its segments are not read.
     """
-    if filters.keys() & set(filtering.OF_SEGMENT):
+    if filters.keys() & (set(filtering.OF_SEGMENT) - set(_WINDOW)):
         return timerange.condensed(filtering.segments(tables, **filters), resolution_ns)
     kept = filtering.of_flows(tables, tables.flow_timelines, **filters)
     kept = kept.filter(kept.segment_count > 0)
+    if "start_ns" in filters:
+        kept = timerange.overlapping(kept, filters["start_ns"], filters["end_ns"])
     whole = timerange.hides_no_hole(kept, resolution_ns)
+    if "start_ns" in filters:
+        whole &= (kept.start_ns >= filters["start_ns"]) & (kept.end_ns <= filters["end_ns"])
     unbroken = kept.filter(whole).select("flow_id", "start_ns", "end_ns", "covered_ns", segments="segment_count")
-    # of the other filters `kept` has seen to; by the id, zone maps leave out what is not of the flow
-    segments = filtering.segments(tables, **{name: one for name, one in filters.items() if name == "flow_id"})
+    # of the other filters `kept` has seen to; by the id and the window, zone maps leave out what is outside
+    seen = ("flow_id", *_WINDOW)
+    segments = filtering.segments(tables, **{name: one for name, one in filters.items() if name in seen})
     broken = segments.semi_join(kept.filter(~whole), "flow_id")
     rest = timerange.condensed(broken, resolution_ns)
     return unbroken.select(*rest.columns).cast(rest.schema()).union(rest)

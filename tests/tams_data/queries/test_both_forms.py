@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tams_data import schema
-from tams_data.queries import deletions, flows, objects, segments, sources
+from tams_data.queries import deletions, events, flows, objects, segments, sources
 from tams_data.schema import id_hash, tag_term
 from tams_data.timerange import MAX_NS
 from tests.tams_data.builders import (
@@ -20,9 +20,11 @@ from tests.tams_data.builders import (
     MULTI,
     VIDEO,
     Commands,
+    event_row,
     flow,
     fragmented_flow,
     insert,
+    rows_of,
     segment,
     uncontrolled,
 )
@@ -116,12 +118,17 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (deletions.expired, {"now_ns": 9}, {"limit": 9}),
     (deletions.discarded, {"storage_id": BACKEND}, {"limit": 9}),
     (deletions.discarded_of, {"object_ids": ["gone", "none"]}, {}),
+    (events.page, {"after": 1}, {"limit": 3}),
+    (events.between, {"after": 1, "until": 4}, {}),
+    (events.last, {}, {}),
+    (events.next_after, {"after": 2}, {}),
+    (events.expired, {"before_ns": 2**62, "until": 3}, {"limit": 9}),
 ]
 
 
 IN_ORDER = {
     *(segments.page, flows.page, sources.page, objects.referring_flows, objects.copies_due, objects.unsized),
-    *(deletions.page, deletions.unfinished, deletions.discarded),
+    *(deletions.page, deletions.unfinished, deletions.discarded, events.page, events.between),
     *(flows.members, flows.collecting, sources.members, sources.collecting),
 }
 
@@ -152,6 +159,8 @@ def filled(database):
         insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "waiting", "status": "created"})
         insert(transaction, schema.DELETION_REQUESTS, {**of_request, "id": "ended", "status": "done", "expiry_ns": 9})
         insert(transaction, schema.OBJECT_COPIES, of_copy)
+        transaction.delete(schema.EVENTS, schema.EVENTS.keys(rows_of(transaction, schema.EVENTS)))
+        insert(transaction, schema.EVENTS, *(event_row(sequence) for sequence in range(1, 6)))
         insert(transaction, schema.OBJECT_ACCESSES, {"object_key": 1, "media_gets": 2, "urls_given": 3, "last_ns": 4})
         insert(transaction, schema.DISCARDED_BYTES, {"object_id": "gone", "storage_id": BACKEND, "created_ns": 1})
     return database
@@ -182,7 +191,7 @@ def test_every_query_is_among_the_cases():
     """A query is a public function of one of the modules whose first parameter is `tables`."""
     there = {
         function
-        for module in (segments, flows, sources, objects, deletions)
+        for module in (segments, flows, sources, objects, deletions, events)
         for function in vars(module).values()
         if callable(function) and getattr(function, "__module__", None) == module.__name__
         if not function.__name__.startswith("_") and function.__code__.co_varnames[:1] == ("tables",)

@@ -17,6 +17,7 @@ from ibis import _
 from ibis.common.exceptions import UnsupportedOperationError
 
 from tams_data.scan import Backend
+from tams_data.scan.cursors import MOST_PREPARED
 from tams_data.scan.explain import TableScan
 from tests.tams_data.scan.data import TABLES
 from tests.tams_data.scan.memory import Asked, MemorySource
@@ -358,6 +359,17 @@ def test_a_cursor_of_its_own_is_nobody_elses(con):
         assert own.execute("SELECT n FROM more").fetchall() == [(1,)]
     with con.session(["things"]) as other, pytest.raises(duckdb.CatalogException, match="more"):
         other.execute("SELECT n FROM more")
+
+
+def test_a_query_is_planned_once_by_a_cursor_and_the_oldest_of_many_again(con):
+    table = con.table("things")
+    queries = [table.filter(table.key == key).select("key") for key in range(MOST_PREPARED + 1)]
+    rows = [con.to_pyarrow(query).to_pylist() for query in (*queries, *queries)]
+    assert rows[: len(queries)] == rows[len(queries) :]
+    assert rows[1] == [{"key": 1}]
+    with con.session(["things"]) as cursor:
+        prepared = cursor.execute("SELECT count(*) FROM duckdb_prepared_statements()").fetchall()
+    assert prepared == [(MOST_PREPARED,)]
 
 
 def test_no_more_plans_and_cursors_are_kept_than_a_few(con, source):

@@ -494,7 +494,7 @@ def test_deleting_the_only_flow_leaves_nothing(database, commands):
     ]
     noted = {Orphan(row["object_id"], row["storage_id"]) for row in rows_of(database, schema.DISCARDED_BYTES)}
     assert noted == set(orphans)
-    assert {**everything(database), "discarded_bytes": []} == empty
+    assert {**everything(database), "discarded_bytes": [], "events": []} == empty
 
 
 def test_a_source_goes_with_its_last_flow(database, commands):

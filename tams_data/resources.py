@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 from tams_data.engines.base import Reader
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import sources as source_queries
-from tams_data.timerange import TimeRange
+from tams_data.timerange import TimeRange, format_timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -107,6 +107,36 @@ def _source(row: Mapping[str, Any], members: Iterable[Any], collecting: Iterable
         source_collection=[present(id=one["member_id"], role=one["role"]) for one in members] or None,
         collected_by=[one["source_id"] for one in collecting] or None,
     )
+
+
+def segment_of(
+    row: Mapping[str, Any],
+    used: Mapping[str, Any],
+    init: Mapping[str, Any] | None,
+    *,
+    get_urls: Callable[[Mapping[str, Any]], Any],
+    with_object_timerange: bool,
+) -> dict[str, Any]:
+    """A segment, with the object it uses and the initialisation object which that needs.
+
+    `get_urls` gives the URLs of an object with its `instances`; None where they are not to be shown.
+    """
+    return present(
+        object_id=used["id"],
+        timerange=timerange_text(row),
+        ts_offset=_timestamp(row["ts_offset_ns"]),
+        last_duration=_timestamp(row["last_duration_ns"]),
+        object_timerange=timerange_text(used) if with_object_timerange else None,
+        sample_offset=row["sample_offset"],
+        sample_count=row["sample_count"],
+        key_frame_count=used["key_frame_count"],
+        init_object=None if init is None else present(object_id=init["id"], get_urls=get_urls(init)),
+        get_urls=get_urls(used),
+    )
+
+
+def _timestamp(ns: int | None) -> str | None:
+    return None if ns is None else format_timestamp(ns)
 
 
 def profile_of(row: Mapping[str, Any]) -> dict[str, Any]:
