@@ -7,6 +7,7 @@ from functools import partial
 from flask import Flask, request
 
 from api import (
+    access_tokens,
     analytics,
     compression,
     cors,
@@ -49,7 +50,8 @@ from tams_data.store.store import Store
 
 
 def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: OpenSpan | None = None) -> Flask:
-    """The application that serves `store`; `secret` signs page tokens, and `open_span` records what requests take.
+    """The application that serves `store`; `secret` signs page tokens and tokens that are lent, and
+    `open_span` records what requests take.
 
     :raise InvalidSetting: there is no engine for analyses such as the settings ask for, or access is not said.
     """
@@ -66,7 +68,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
     compression.register(app)
     cors.register(app, settings.origins)
     headers.register(app, settings)
-    admission.register(app, settings, Authentication.of(settings))
+    admission.register(app, settings, Authentication.of(settings, secret))
     for module in (
         service,
         profiles,
@@ -83,6 +85,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
         analytics,
         health,
         jobs,
+        access_tokens,
     ):
         app.register_api(module.bp)
     app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))

@@ -30,6 +30,13 @@ class Problem(BaseModel):
     value: Any = Field(None, description="What was given")
 
 
+class LentToken(Answer):
+    """A token to lend."""
+
+    access_token: str
+    expires_in: int = Field(description="Seconds for which it is admitted")
+
+
 class Check(Answer):
     """Something the service needs."""
 

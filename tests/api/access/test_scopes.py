@@ -62,6 +62,7 @@ OURS = {
     "/flows/{flow_id}/hls.m3u8": {"GET": READERS},
     "/flows/{flow_id}/stretch.mp4": {"GET": READERS},
     "/events": {"GET": READERS},
+    "/access-token": {"GET": READERS},
     "/tables": {"GET": READERS},
     "/metrics": {"GET": READERS},
     "/jobs": {"GET": NOBODY},
