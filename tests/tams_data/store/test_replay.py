@@ -146,7 +146,7 @@ BETWEEN = [("again", "a", (10, 1)), ("add", "a", [(5, 2)]), ("delete object", "a
 
 @on_one_database
 @example(commands=BETWEEN)
-@given(commands=st.lists(COMMAND, max_size=25))
+@given(commands=st.lists(COMMAND, max_size=15))
 def test_events_replayed_give_the_same_store(database: Database, commands: list[Any]) -> None:
     clear(database)
     storm, replica = Storm(database), Replica()
