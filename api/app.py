@@ -7,6 +7,7 @@ from functools import partial
 from flask import Flask, request
 
 from api import (
+    access_tokens,
     analytics,
     compression,
     cors,
@@ -17,8 +18,10 @@ from api import (
     health,
     hls,
     instances,
+    jobs,
     keeping,
     media,
+    metrics,
     objects,
     profiles,
     segments,
@@ -33,6 +36,10 @@ from api.access.authentication import Authentication
 from api.openapi import Api
 from api.state import seen_table
 from api.validation import check_query_text
+from api.watching import requests
+from api.watching.metrics import Metrics
+from api.watching.requests import OpenSpan
+from api.watching.traffic import Traffic
 from tams_data import schema
 from tams_data.analytics import analytics_of
 from tams_data.errors import ObjectConflict
@@ -42,8 +49,9 @@ from tams_data.store.guards import check_bytes
 from tams_data.store.store import Store
 
 
-def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
-    """The application that serves `store`; `secret` signs page tokens.
+def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: OpenSpan | None = None) -> Flask:
+    """The application that serves `store`; `secret` signs page tokens and tokens that are lent, and
+    `open_span` records what requests take.
 
     :raise InvalidSetting: there is no engine for analyses such as the settings ask for, or access is not said.
     """
@@ -53,12 +61,14 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         TAMS_ANALYTICS=analytics_of(store.database, settings),
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
+        TAMS_TRAFFIC=Traffic(),
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
+    _watch(app, open_span)
     compression.register(app)
     cors.register(app, settings.origins)
     headers.register(app, settings)
-    admission.register(app, settings, Authentication.of(settings))
+    admission.register(app, settings, Authentication.of(settings, secret))
     for module in (
         service,
         profiles,
@@ -74,6 +84,8 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         deletion_requests,
         analytics,
         health,
+        jobs,
+        access_tokens,
     ):
         app.register_api(module.bp)
     app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
@@ -82,6 +94,15 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     app.before_request(check_query_text)
     errors.register(app)
     return app
+
+
+def _watch(app: Api, open_span: OpenSpan | None) -> None:
+    settings, store, traffic = app.config["TAMS_SETTINGS"], app.config["TAMS_STORE"], app.config["TAMS_TRAFFIC"]
+    figures = Metrics(store, traffic) if settings.metrics else None
+    if figures is not None:
+        app.register_api(metrics.blueprint_of(figures))
+    observe = None if figures is None else figures.observe
+    requests.register(app, traffic, observe=observe, open_span=open_span, logged=settings.logs_requests)
 
 
 def _serve_media(app: Flask, store: Store) -> None:

@@ -20,11 +20,12 @@ from api.paths import ObjectPath
 from api.state import store
 from api.urls import GetUrlsQuery, UrlMaker
 from api.validation import validated
+from tams_data.engines.base import Reader
 from tams_data.errors import ObjectNotFound
 from tams_data.queries import objects as queries
 from tams_data.resources import present, timerange_text
 from tams_data.store.objects import registered
-from tams_data.store.reading import is_seen, objects_with_instances
+from tams_data.store.reading import flow_rows, is_seen, objects_with_instances
 from tams_data.timerange import TimeRange
 
 bp = blueprint("objects", "Media objects and their instances")
@@ -87,8 +88,8 @@ def get_object(path: ObjectPath, query: ObjectQuery) -> Response:
     after = query.after(of)
     with store().database.snapshot() as reader:
         found = registered(reader, path.object_id)
-        if caller().is_restricted and not is_seen(reader, found):
-            raise ObjectNotFound(f"no object {path.object_id!r}")
+        if caller().is_restricted:
+            found = _seen(reader, found)
         values = {"key": found["key"], **tags, **({} if after is None else {"after": after})}
         flows = reader.read(queries.referring_flows, values, is_init=found["is_init"], limit=limit + 1)
         keys = {found["key"], found["init_object_key"]} - {None}
@@ -98,6 +99,16 @@ def get_object(path: ObjectPath, query: ObjectQuery) -> Response:
     answer = json(_shown(found, ids[:limit], objects, urls))
     answer.headers.update(paging_headers(query, len(ids[:limit]), next_key))
     return answer
+
+
+def _seen(reader: Reader, found: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of an object to who sees a part of the store.
+
+    :raise ObjectNotFound: nothing that uses it is in that part.
+    """
+    if not is_seen(reader, found):
+        raise ObjectNotFound(f"no object {found['id']!r}")
+    return found if flow_rows(reader, [found["first_flow_id"]]) else {**found, "first_flow_id": None}
 
 
 def _shown(

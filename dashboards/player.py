@@ -52,10 +52,14 @@ def select(name: str) -> pn.widgets.Select:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What was read for the flow that is open: a page of its segments, and the flow that collects it, if one does."""
+    """What was read for the flow that is open: a page of its segments, and the flow that collects it, if one does.
+
+    `token` is what a browser plays it with, where the service asks for one.
+    """
 
     segments: Sequence[Segment]
     collection_id: str | None
+    token: str | None = None
 
 
 class Player(pn.viewable.Viewer):
@@ -144,7 +148,8 @@ class Player(pn.viewable.Viewer):
         )
         found = list(islice(asked, SEGMENTS))
         flow: Mapping[str, Any] = self._service.find_flow(row.flow_id) or {}
-        return _Shown(found[::-1] if backwards else found, next(iter(flow.get("collected_by") or ()), None))
+        collection_id = next(iter(flow.get("collected_by") or ()), None)
+        return _Shown(found[::-1] if backwards else found, collection_id, self._service.lent_token())
 
     # --- telling ---
 
@@ -191,8 +196,10 @@ class Player(pn.viewable.Viewer):
         return _player_html(url, seen=together is not None or not row.format.endswith(":audio"))
 
     def stretch_url(self, flow_id: str, timerange: TimeRange) -> str:
-        """Where the browser gets a stretch."""
-        return f"{self._media_url}/flows/{flow_id}/stretch.mp4?{urlencode({'timerange': str(timerange)})}"
+        """Where the browser gets a stretch: with a token that was lent for it, where the service asks for one."""
+        token = {} if self._shown.token is None else {"access_token": self._shown.token}
+        query = urlencode({"timerange": str(timerange), **token})
+        return f"{self._media_url}/flows/{flow_id}/stretch.mp4?{query}"
 
 
 def _place(segment: Segment) -> TimeRange:

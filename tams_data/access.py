@@ -58,11 +58,15 @@ RESERVED = ("_rw", "_ro")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request. Without a name callers are not told apart; without `groups`, None, nothing is hidden."""
+    """Who sends a request. Without a name callers are not told apart; without `groups`, None, nothing is hidden.
+
+    `is_lent` is whether it is somebody to whom the caller has lent a token.
+    """
 
     name: str | None = None
     scopes: frozenset[Scope] = frozenset(Scope)
     groups: frozenset[str] | None = None
+    is_lent: bool = False
 
     def has(self, *scopes: Scope) -> bool:
         """Whether the caller comes with one of these scopes, or with admin, which stands for all."""

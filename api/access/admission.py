@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, g, request
 
 from api.access.authentication import Authentication
+from api.access.browsers import Browsers
 from api.access.rates import Rates
 from api.access.scopes import needed, takes_whole_store
 from tams_data.access import Caller, Scope
@@ -30,12 +31,14 @@ def register(app: Flask, settings: Settings, authentication: Authentication) -> 
     app.wsgi_app = _TokensTakenOut(app.wsgi_app)  # type: ignore[method-assign]  # as Flask would have it
     admission = _Admission(authentication, Rates(settings.rate_limit) if settings.rate_limit else None)
     app.config["TAMS_ADMISSION"] = admission
+    browsers = Browsers(settings, is_open=not authentication.modes)
 
     @app.before_request
     def admit() -> None:
         # What has no rule is not found, or may not be asked so, whoever asks. A browser asks OPTIONS before it may send
         # credentials.
         if request.url_rule is not None and request.method != "OPTIONS":
+            browsers.check()
             scopes = needed(request.method, request.url_rule.rule)
             if scopes is not None:
                 g.caller = admission.admitted(scopes, request.url_rule.rule)

@@ -11,6 +11,7 @@ from time import time_ns
 from api.access.accounts import Accounts
 from api.access.bearer import Verifier
 from api.access.hashing import Digests
+from api.access.lending import Lending
 from api.access.modes import accounts_of, modes_of, verifier_of
 from tams_data.access import ANYONE, Caller
 from tams_data.errors import Unauthenticated
@@ -24,19 +25,21 @@ _MOST_REMEMBERED = 4096
 class Authentication:
     """Tells who sends a request. Safe to use from several threads; shows no secret."""
 
-    def __init__(self, modes: frozenset[str], accounts: Accounts | None, verifier: Verifier | None) -> None:
+    def __init__(
+        self, modes: frozenset[str], accounts: Accounts | None, verifier: Verifier | None, lending: Lending
+    ) -> None:
         """`modes` are keys of `modes.SCHEMES`; without any, access is open."""
-        self.modes = modes
+        self.modes, self.lending = modes, lending
         self._accounts, self._verifier = accounts, verifier
         self._digests, self._verified = Digests(), _Verified()
 
     @classmethod
-    def of(cls, settings: Settings) -> Authentication:
-        """What the settings say.
+    def of(cls, settings: Settings, secret: bytes) -> Authentication:
+        """What the settings say; `secret` signs the tokens that callers lend.
 
         :raise InvalidSetting: they cannot be used.
         """
-        return cls(modes_of(settings), accounts_of(settings), verifier_of(settings))
+        return cls(modes_of(settings), accounts_of(settings), verifier_of(settings), Lending(secret))
 
     def __repr__(self) -> str:
         return f"Authentication({', '.join(sorted(self.modes)) or 'open'})"
@@ -70,6 +73,8 @@ class Authentication:
         found = None if self._accounts is None else self._accounts.token(token)
         if found is not None:
             return found
+        if self.lending.is_lent(token):
+            return self.lending.caller(token)
         verifier = self._verifier
         if verifier is None or token.count(".") != 2:
             raise Unauthenticated("the token is not admitted")

@@ -43,6 +43,11 @@ class Connection:
         """The service's URL, without credentials and without a slash at the end."""
         return str(self._base).rstrip("/")
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether requests carry any."""
+        return bool(self._authorization) or self._access_token is not None
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

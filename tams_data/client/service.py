@@ -78,6 +78,20 @@ class TamsClient:
         """Change the service's `name` or `description`."""
         self._connection.request("POST", "service", json=members)
 
+    def lent_token(self) -> str | None:
+        """Return a token for a page or a player, to read with for a while; None where the service lends none.
+
+        A service that this client has no credentials for is not asked.
+        """
+        if not self._connection.has_credentials:
+            return None
+        try:
+            return str(self._json("GET", "access-token")["access_token"])
+        except RequestFailed as error:
+            if error.status in (403, 404):
+                return None
+            raise
+
     def storage_backends(self, **filters: str) -> Iterator[StorageBackend]:
         """Yield the storage backends."""
         return self._list("service/storage-backends", filters)

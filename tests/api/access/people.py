@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 from werkzeug.test import TestResponse
 
 from api.access.hashing import hash_of_token
@@ -15,6 +16,7 @@ from tams_data import media
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 from tests.api.client import CheckedClient
+from tests.api.process import Service
 
 
 def entry(name: str, *scopes: str, groups: Iterable[str] | None = None) -> dict[str, Any]:
@@ -28,6 +30,21 @@ def settings_with(folder: Path, *tokens: Mapping[str, Any], **settings: Any) -> 
     file = folder / "access.json"
     file.write_text(json.dumps({"tokens": tokens}))
     return Settings(data_dir=folder / "data", access_file=file, _env_file=None, **settings)
+
+
+class Guarded(Service):
+    """The service as a process that admits some tokens."""
+
+    def __init__(self, folder: Path, *tokens: Mapping[str, Any], **settings: str) -> None:
+        file = folder / "access.json"
+        file.write_text(json.dumps({"tokens": tokens}))
+        super().__init__(folder, TAMS_ACCESS_FILE=str(file), **settings)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
 
 
 class As(CheckedClient):

@@ -31,6 +31,7 @@ IS_ADA = Caller("ada", frozenset({Scope.READ, Scope.WRITE}), frozenset({"sport"}
 IS_PLAYOUT = Caller("playout", frozenset({Scope.READ}))
 
 BEARER = "Bearer playout"
+SECRET = bytes(32)
 
 
 def basic(name: str, password: str) -> str:
@@ -47,11 +48,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def of(file: Path, access: str | None = None) -> Authentication:
-    return Authentication.of(Settings(access_file=file, access=access, _env_file=None))
+    return Authentication.of(Settings(access_file=file, access=access, _env_file=None), SECRET)
 
 
 def test_open_access_admits_anyone_as_who_may_do_anything() -> None:
-    open_to_all = Authentication.of(Settings(_env_file=None))
+    open_to_all = Authentication.of(Settings(_env_file=None), SECRET)
     assert open_to_all.caller(None, []) is open_to_all.caller("Bearer whatever", ["x", "y"]) is ANYONE
     assert ANYONE.has(Scope.ADMIN)
     assert (ANYONE.name, ANYONE.is_restricted) == (None, False)
@@ -247,17 +248,17 @@ def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
 )
 def test_settings_that_would_admit_the_wrong_people_stop_the_start(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        Authentication.of(Settings(**given, _env_file=None))
+        Authentication.of(Settings(**given, _env_file=None), SECRET)
     assert said in str(refused.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_access_is_open_on_this_machine_alone(host: str) -> None:
-    assert Authentication.of(Settings(host=host, _env_file=None)).modes == frozenset()
+    assert Authentication.of(Settings(host=host, _env_file=None), SECRET).modes == frozenset()
 
 
 def test_access_is_open_to_others_when_it_is_said_outright() -> None:
-    assert Authentication.of(Settings(host="0.0.0.0", access="open", _env_file=None)).modes == frozenset()
+    assert Authentication.of(Settings(host="0.0.0.0", access="open", _env_file=None), SECRET).modes == frozenset()
 
 
 # --- in requests -----------------------------------------------------------------------------------------------------
@@ -325,7 +326,7 @@ def test_every_answer_tells_browsers_to_be_careful(house: House) -> None:
 
 def test_no_secret_is_in_what_is_printed_of_settings(file: Path) -> None:
     settings = Settings(access_file=file, token="t0ken", _env_file=None)
-    authentication = Authentication.of(settings)
+    authentication = Authentication.of(settings, SECRET)
     shown = f"{settings}{settings!r}{settings.model_dump_json()}{authentication!r}{vars(authentication)}"
     for secret in ("t0ken", KEPT, entry("playout")["hash"]):
         assert secret not in shown

@@ -247,13 +247,13 @@ def test_the_settings_admit_tokens_of_an_issuer_beside_the_others(tmp_path: Path
     settings = Settings(
         jwt_issuer=ISSUER, jwt_audience=AUDIENCE, jwt_keys=str(file), jwt_name="email", jwt_groups="g", _env_file=None
     )
-    authentication = Authentication.of(settings)
+    authentication = Authentication.of(settings, bytes(32))
     given = token(email="ada@example", g=["news"])
     file.unlink()  # the keys are asked for with the first token
     with pytest.raises(StoreUnavailable):
         authentication.caller(f"Bearer {given}", [])
     file.write_text(json.dumps(jwks()))
-    authentication = Authentication.of(settings)
+    authentication = Authentication.of(settings, bytes(32))
     expected = Caller("ada@example", frozenset({Scope.READ}), frozenset({"news"}))
     assert authentication.caller(f"Bearer {given}", []) == authentication.caller(None, [given]) == expected
     with pytest.raises(Unauthenticated):

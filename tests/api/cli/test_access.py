@@ -15,7 +15,7 @@ from tams_data.access import Caller, Scope
 from tams_data.client import TamsClient
 from tams_data.client.analytics import RemoteAnalytics
 from tams_data.errors import RequestFailed
-from tests.api.access.people import entry
+from tests.api.access.people import Guarded, entry
 from tests.api.builders import video_flow
 from tests.api.process import Service
 
@@ -64,20 +64,8 @@ def test_the_service_does_not_start_open_on_an_address_that_others_reach(tmp_pat
     assert said.startswith("tams: TAMS_HOST=0.0.0.0 can be reached by others, and nothing says who may use the service")
 
 
-class Guarded(Service):
-    """A service that admits one token."""
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-
 def test_clients_get_in_with_a_token_in_every_way(tmp_path: Path) -> None:
-    file = tmp_path / "access.json"
-    file.write_text(json.dumps({"tokens": [entry("t0ken")]}))
-    with Guarded(tmp_path, TAMS_ACCESS_FILE=str(file), TAMS_HOST="0.0.0.0") as service:
+    with Guarded(tmp_path, entry("t0ken"), TAMS_HOST="0.0.0.0") as service:
         with TamsClient(service.url) as client, pytest.raises(RequestFailed) as refused:
             client.service()
         assert refused.value.status == 401
@@ -93,6 +81,9 @@ def test_clients_get_in_with_a_token_in_every_way(tmp_path: Path) -> None:
             main, ["flows", "list"], env={"TAMS_PORT": str(service.port), "TAMS_TOKEN": "t0ken"}
         )
         assert flow["id"] in listed.output
+        with TamsClient(service.url, "t0ken") as client:
+            lent = client.lent_token()
+        assert httpx.get(f"{service.url}/flows", params={"access_token": str(lent)}).status_code == 200
         url = f"{service.url}/flows?limit=x&access_token=t0ken"
         assert httpx.get(url).status_code == 400
         assert "t0ken" not in service.logged()

@@ -16,6 +16,7 @@ from tams_data.queries import objects
 from tams_data.queries import segments as segment_queries
 from tams_data.queries.visible import Visible
 from tams_data.seen import SeenDatabase, SeenReader
+from tests.conftest import ENGINES
 from tests.tams_data.builders import BACKEND, MULTI, Commands, flow, fragmented_flow, insert, segment, uncontrolled
 
 A, B, C, M = "flow-a", "flow-b", "flow-c", "flow-m"
@@ -43,9 +44,11 @@ SEEN = {
 """Of each table, what a caller of the group news sees."""
 
 
-@pytest.fixture
-def filled(database):
+@pytest.fixture(scope="module", params=ENGINES)
+def filled(request):
     """Flow a and what collects it are of news; b and c, with initialisation objects, are of nobody."""
+    database = ENGINES[request.param]()
+    database.create_tables()
     commands = Commands(database)
     news = {"tags": {TAG: ["news"]}}
     commands.put_flow(flow(id=A, source_id="source-a", **news))
@@ -78,7 +81,8 @@ def filled(database):
             accesses = {"object_key": key, "media_gets": 2, "urls_given": 3, "last_ns": 4}
             insert(transaction, schema.OBJECT_ACCESSES, accesses)
         insert(transaction, schema.DISCARDED_BYTES, {"object_id": "x", "storage_id": BACKEND, "created_ns": 1})
-    return database
+    yield database
+    database.close()
 
 
 def rows(reader, table: str) -> pa.Table:
