@@ -63,13 +63,15 @@ def at_rest(service: Service) -> Iterator[Database]:
         found[0].close()
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=pytest.mark.soak)])
-def test_a_service_that_is_killed_again_and_again_keeps_its_rules_and_its_word(tmp_path: Path, rounds: int) -> None:
+@pytest.mark.parametrize(("rounds", "most"), [(2, 60), pytest.param(100, 250, marks=pytest.mark.soak)])
+def test_a_service_that_is_killed_again_and_again_keeps_its_rules_and_its_word(
+    tmp_path: Path, rounds: int, most: int
+) -> None:
     moments = random.Random(rounds)
     with Service(tmp_path) as service:
         clients = clients_of(service.url)
         for _ in range(rounds):
-            wanted = total(clients) + moments.randint(20, 250)
+            wanted = total(clients) + moments.randint(20, most)
             end = run_all(clients, until=lambda: total(clients) >= wanted)  # noqa: B023
             service.kill()
             end()
@@ -92,7 +94,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "writes"), [(1, 20), pytest.param(30, 100, marks=pytest.mark.soak)], ids=["once", "soak"]
+    ("rounds", "writes"), [(1, 10), pytest.param(30, 100, marks=pytest.mark.soak)], ids=["once", "soak"]
 )
 def test_a_cluster_that_fails_now_and_then_keeps_its_rules_and_its_word(
     tmp_path: Path, emulator: Emulator, rounds: int, writes: int
