@@ -101,6 +101,14 @@ ANYONE = Caller()
 """Who may do everything: the caller of an open service."""
 
 
+def told_as(tags: Mapping[str, Any]) -> Caller:
+    """Whom a webhook with these tags stands for: members of the groups of its classes; anyone, where it names none."""
+    if TAG not in tags:
+        return ANYONE
+    groups = frozenset(one[:-3] if one.endswith(RESERVED) else one for one in classes_of(tags))
+    return Caller(scopes=frozenset({Scope.READ}), groups=groups)
+
+
 def group_names(given: Iterable[object]) -> frozenset[str]:
     """Those of the values that can be names of groups."""
     return frozenset(one for one in given if isinstance(one, str) and one and not one.endswith(RESERVED))

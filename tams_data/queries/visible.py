@@ -75,7 +75,7 @@ class Visible:
     def _seen(self, name: str, table: ir.Table) -> ir.Table:
         if name in _EVERYBODYS or (name in _OF_OBJECTS and not self._everywhere):
             return table
-        rules = {"objects": self._objects, "deletion_requests": self._deletion_requests}
+        rules = {"objects": self._objects, "deletion_requests": self._deletion_requests, "events": self._events}
         return rules.get(name, self._by_its_columns)(table)
 
     def _by_its_columns(self, table: ir.Table) -> ir.Table:
@@ -97,6 +97,11 @@ class Visible:
         needed = table.filter(table.key.isin(keys.key)).select(key="init_object_key")
         seen = ibis.union(keys, needed, distinct=True)
         return table.filter(table.key.isin(seen.key))
+
+    def _events(self, table: ir.Table) -> ir.Table:
+        """Those of flows that are seen, and of sources. What is deleted is not seen any more."""
+        of_sources = table.flow_id.isnull() & table.source_id.isin(self.sources.id)
+        return table.filter(table.flow_id.isin(self.flows.id) | of_sources)
 
     def _deletion_requests(self, table: ir.Table) -> ir.Table:
         """Those of flows that the caller may delete, and the caller's own: the flow may be gone by now."""

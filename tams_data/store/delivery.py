@@ -23,6 +23,7 @@ import httpx
 import orjson
 
 from tams_data import __version__, schema
+from tams_data.access import told_as
 from tams_data.destinations import Destinations, GuardedTransport
 from tams_data.engines.base import Database, Reader, Transaction
 from tams_data.errors import DestinationRefused
@@ -33,7 +34,7 @@ from tams_data.queries import webhooks as queries
 from tams_data.resources import clock
 from tams_data.store import jobs
 from tams_data.store.events import body_of
-from tams_data.store.outbox import Event, events_after, last_sequence
+from tams_data.store.outbox import Event, events_after, last_sequence, seen_by
 from tams_data.store.selection import Selection
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import NS_PER_SECOND
@@ -204,8 +205,10 @@ class Deliverer:
         with httpx.Client(
             transport=GuardedTransport(self._destinations, seconds=ANSWER_S), timeout=ANSWER_S, headers=_headers(row)
         ) as http:
-            for event in events_after(self._database, position, limit=BATCH):
-                if selection.wants(event):
+            found = events_after(self._database, position, limit=BATCH)
+            seen = seen_by(self._database, told_as(orjson.loads(row["tags"])), found)
+            for event in found:
+                if selection.wants(event) and event.sequence in seen:
                     failure = self._send(http, row["url"], event, selection, urls)
                     if failure is not None:
                         break

@@ -13,7 +13,7 @@ visible after one with a higher sequence:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import time_ns
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,7 @@ import orjson
 import pyarrow as pa
 
 from tams_data import schema
+from tams_data.access import Caller
 from tams_data.engines.base import Database, Query, Reader, Transaction
 from tams_data.engines.binding import Value
 from tams_data.engines.retrying import retried
@@ -31,6 +32,7 @@ from tams_data.queries import flows as flow_queries
 from tams_data.queries import locks as lock_queries
 from tams_data.queries import new_events as new_queries
 from tams_data.queries import sources as source_queries
+from tams_data.seen import SeenReader
 
 SEQUENCED_AT_ONCE = 1000
 """Most events that are given their sequence in one transaction."""
@@ -231,6 +233,14 @@ def events_after(reader: Reader, sequence: int, *, limit: int) -> list[Event]:
     else:
         rows = _between(reader, sequence, limit)
     return [_event(row) for row in rows]
+
+
+def seen_by(reader: Reader, caller: Caller, found: Sequence[Event]) -> Collection[int]:
+    """The sequences of those of some neighbouring events that a caller sees."""
+    if not caller.is_restricted or not found:
+        return {event.sequence for event in found}
+    window = {"after": found[0].sequence - 1, "until": found[-1].sequence}
+    return set(SeenReader(reader, caller).read(queries.between, window)["sequence"].to_pylist())
 
 
 def _between(reader: Reader, sequence: int, limit: int) -> list[dict[str, Any]]:

@@ -115,9 +115,10 @@ def lists(document: Json) -> Iterator[str]:
 
 
 def test_every_list_and_every_analysis_shows_a_tenant_nothing_of_the_others(
-    news: Tenant, sport: Tenant, document: Json, subtests: pytest.Subtests
+    news: Tenant, sport: Tenant, document: Json, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = list(lists(document))
+    monkeypatch.setattr("api.events.LONGEST_S", 0.2)
+    paths = [*lists(document), "/events?after=0"]
     assert len(paths) > 40
     shown: dict[str, bool] = {}
     for path in paths:
@@ -132,6 +133,7 @@ def test_every_list_and_every_analysis_shows_a_tenant_nothing_of_the_others(
         *("/flows", "/sources", "/service/webhooks", "/webhooks", "/analytics/flows", "/analytics/coverage"),
         *("/analytics/timeline", "/analytics/gaps", "/analytics/storage-by-source", "/analytics/unreferenced-objects"),
         *(f"/tables/{name}" for name in ("sources", "flows", "flow_collections", "flow_timelines", "segments")),
+        *("/events?after=0", "/tables/events"),
         *(f"/tables/{name}" for name in ("objects", "storage_allocations", "webhooks", "deletion_requests")),
     }
 
@@ -300,6 +302,17 @@ def test_a_webhook_for_what_is_anothers_cannot_be_created(news: Tenant, sport: T
     wanted = sport.flows[0] if "flow" in field else sport.sources[0]
     webhook = {"url": "https://a.example", "events": ["flows/updated"], field: [wanted]}
     assert news.client.post("/service/webhooks", json=webhook).status_code == 404
+
+
+def test_a_webhook_is_of_no_group_but_those_of_who_has_it(news: Tenant, house: House) -> None:
+    """It is told what its groups see."""
+    webhook = {"url": "https://a.example", "events": ["flows/updated"], "tags": {"auth_classes": [NEWS, "sport_ro"]}}
+    assert news.client.post("/service/webhooks", json=webhook).status_code == 403
+    theirs = house.client(ROOT).create_webhook(tags={"auth_classes": [NEWS, "sport_ro"]})
+    changed = {**theirs, "url": "https://b.example", "status": "created"}
+    assert news.client.put(f"/service/webhooks/{theirs['id']}", json=changed).status_code == 403
+    own = as_object(news.client.get(f"/service/webhooks/{news.webhook}"))
+    assert news.client.put(f"/service/webhooks/{news.webhook}", json={**own, "status": "created"}).status_code == 201
 
 
 # --- classes ---------------------------------------------------------------------------------------------------------
