@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tams_data import schema
+from tams_data.access import TAG
 from tams_data.destinations import PUBLIC, Destinations
 from tams_data.engines.vast import Vast
 from tams_data.errors import DestinationRefused, InvalidInput
@@ -120,6 +121,25 @@ def test_each_filter_lets_pass_what_it_says(store, receiver, properties, expecte
     told = [body["event"].get("flow") or body["event"]["source"] for body in receiver.bodies]
     assert {names[one["id"]] for one in told} == expected
     assert len(told) == len(expected)
+
+
+def test_a_webhook_with_classes_is_told_what_its_groups_see(store, receiver):
+    """By the classes that there are when it is sent; of what is deleted by then, nothing."""
+    store.put_flow(flow(id="f", source_id="s", tags={TAG: ["news"]}))
+    store.put_flow(flow(id="g", source_id="t", tags={TAG: ["sport", "news_ro"]}))
+    store.put_flow(flow(id="h", source_id="u", tags={TAG: ["sport"]}))
+    store.put_flow(flow(id="i", source_id="v"))
+    store.put_flow(flow(id="gone", source_id="w", tags={TAG: ["news"]}))
+    store.jobs.run_due()
+    hook(store, receiver, tags={TAG: ["news_rw"]})
+    for one in "fghi":
+        store.change_flow(one, {"label": "x"}, {})
+    for one in "stuv":
+        store.change_source(one, {"label": "x"}, {})
+    store.delete_flow("gone")
+    store.jobs.run_due()
+    told = [body["event"].get("flow") or body["event"]["source"] for body in receiver.bodies]
+    assert sorted(one["id"] for one in told) == ["f", "g", "s", "t"]
 
 
 URLS = [("https://a.example/o", "a"), ("https://b.example/o", "b")]
