@@ -13,19 +13,17 @@ from time import monotonic, sleep
 from flask import Response, request
 from pydantic import Field
 
-from api.access.admission import caller
 from api.models.common import QueryBool, query_int_within
 from api.models.webhooks import EVENTS
 from api.openapi import TEXT, answers, as_problem, blueprint
 from api.paging import base_url
-from api.state import store, whole_store
+from api.state import store
 from api.urls import UUID_LIST
 from api.validation import Query, validated
-from tams_data.access import Caller
 from tams_data.errors import InvalidInput
 from tams_data.media.urls import ObjectUrls
 from tams_data.store.events import body_of
-from tams_data.store.outbox import events_after, last_sequence, seen_by
+from tams_data.store.outbox import events_after, last_sequence
 from tams_data.store.selection import Selection
 from tams_data.store.store import Store
 
@@ -111,14 +109,14 @@ def get_events(query: EventsQuery) -> Response:
         response.call_on_close(held.close)
         selection = query.selection()
         urls = ObjectUrls(store().media, selection.urls, base_url=base_url())
-        response.response = _messages(whole_store(), caller(), selection, urls, position)
+        response.response = _messages(store(), selection, urls, position)
     return response
 
 
 def _position(after: int | None) -> int:
     """After which event to begin: that which the client had last, or the last of all."""
     text = request.headers.get(_LAST_EVENT_ID)
-    last = last_sequence(whole_store().database) or 0
+    last = last_sequence(store().database) or 0
     if text is None:
         return last if after is None else min(after, last)
     if not (text.isascii() and text.isdecimal()):
@@ -126,17 +124,16 @@ def _position(after: int | None) -> int:
     return min(int(text), last)
 
 
-def _messages(store: Store, asking: Caller, selection: Selection, urls: ObjectUrls, position: int) -> Iterator[bytes]:
+def _messages(store: Store, selection: Selection, urls: ObjectUrls, position: int) -> Iterator[bytes]:
     """The stream, as it comes."""
     yield b"retry: 1000\n\n"
     sent = began = monotonic()
     while not store.feed.closed and monotonic() - began < LONGEST_S:
         seen = store.feed.count
         found = events_after(store.database, position, limit=BATCH)
-        seen_events = seen_by(store.database, asking, found)
         for event in found:
             position = event.sequence
-            if selection.wants(event) and position in seen_events:
+            if selection.wants(event):
                 body = body_of(
                     store.database,
                     event,

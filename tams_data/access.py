@@ -20,6 +20,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from tams_data.errors import NotFound, NotPermitted
 from tams_data.schema import tag_term
 
@@ -101,14 +103,6 @@ ANYONE = Caller()
 """Who may do everything: the caller of an open service."""
 
 
-def told_as(tags: Mapping[str, Any]) -> Caller:
-    """Whom a webhook with these tags stands for: members of the groups of its classes; anyone, where it names none."""
-    if TAG not in tags:
-        return ANYONE
-    groups = frozenset(one[:-3] if one.endswith(RESERVED) else one for one in classes_of(tags))
-    return Caller(scopes=frozenset({Scope.READ}), groups=groups)
-
-
 def group_names(given: Iterable[object]) -> frozenset[str]:
     """Those of the values that can be names of groups."""
     return frozenset(one for one in given if isinstance(one, str) and one and not one.endswith(RESERVED))
@@ -122,6 +116,17 @@ def classes_of(tags: Mapping[str, Any]) -> frozenset[str]:
     """
     named = tags.get(TAG, ())
     return frozenset([named] if isinstance(named, str) else named)
+
+
+def terms_in(tags: str) -> tuple[int, ...]:
+    """The terms of the classes that tags name, which are a JSON object as in the tables: see `schema.tag_terms`.
+
+    >>> terms_in('{"genre":"news"}')
+    ()
+    """
+    if TAG not in tags:  # most tags, at less than it takes to read them
+        return ()
+    return tuple(tag_term(TAG, one) for one in sorted(classes_of(orjson.loads(tags))))
 
 
 def check(caller: Caller, permission: Scope, tags: Mapping[str, Any], missing: NotFound) -> None:

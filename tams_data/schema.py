@@ -410,6 +410,7 @@ WEBHOOKS = Table(
         Column("next_ns", _INT, "Not before then is it sent anything, ns UTC; null: at any time", True),
         Column("holder", _TEXT, "Which process sends to it; null: none", True),
         Column("held_until_ns", _INT, "Until when that process may, ns UTC; null: it is nobody's", True),
+        Column("groups", _TEXT, "Groups of who set it up, a JSON array: told is what they may read; null: all", True),
     ),
     key=("id",),
     order=("created_ns",),
@@ -422,6 +423,7 @@ _EVENT = (
     Column("source_id", _TEXT, "The source it is about, or that of the flow"),
     Column("flow_collected_by", _TEXT, "Flows that collected the flow then, a JSON array of ids; null: none", True),
     Column("source_collected_by", _TEXT, "Sources that collected the source then, the same", True),
+    Column("tag_terms", _TERMS, "64-bit terms of its tag auth_classes as it was then: see schema.tag_terms"),
     Column("detail", _TEXT, "The specification's `event`, as JSON; of segments an array for each: see store.events"),
 )
 

@@ -43,7 +43,7 @@ _OF_MEDIA = re.compile(r"/media[^/]*/.*")
 _OF_THE_OPERATOR = re.compile(r"/keeping/.*")
 """What takes a key that only the operator of the service can read: see `api.keeping`."""
 
-_OF_THE_WHOLE_STORE = frozenset({"/metrics"})
+_OF_THE_WHOLE_STORE = frozenset({"/metrics", "/jobs"})
 """What tells of everybody's media at once, so that who sees only a part cannot have it."""
 
 

@@ -71,10 +71,10 @@ def by_id(tables: Tables, *, ids: Sequence[Bound]) -> ir.Table:
 
 
 def for_writing(tables: Tables, *, ids: Sequence[Bound]) -> ir.Table:
-    """Of the flows with these ids, what decides whether and where they take segments."""
+    """Of the flows with these ids, what decides whether and where they take segments, and who is told."""
     timelines = tables.flow_timelines.filter(tables.flow_timelines.flow_id.isin(ids)).drop("segments_updated_ns")
     flows = tables.flows.filter(tables.flows.id.isin(ids)).select(
-        "id", "source_id", "container", "read_only", "init_segments"
+        "id", "source_id", "container", "read_only", "init_segments", "tags"
     )
     return flows.join(timelines, flows.id == timelines.flow_id).drop("flow_id")
 

@@ -3,7 +3,7 @@
 A query is asked on these tables in place of the store's, so that nothing has to be taken out of its answer: pages are
 full, sums are right, and a list is never told what it may not show. What is seen of a table follows from its columns:
 
-    tag_terms           rows with a tag `auth_classes` that the caller may read: sources, flows, webhooks
+    tag_terms           rows with a tag `auth_classes` that the caller may read: sources, flows, webhooks, events
     flow_id             rows of flows that are seen
     object_key          rows of objects that are seen
     none of these       nothing, but for the tables of `_EVERYBODYS`
@@ -29,7 +29,7 @@ from tams_data.engines.binding import Value
 from tams_data.queries import tags
 from tams_data.queries.paging import Bound
 
-_EVERYBODYS = frozenset({"profiles", "service_info", "schema_versions"})
+_EVERYBODYS = frozenset({"profiles", "service_info", "schema_versions", "write_locks"})
 """What is about the service as a whole, and not about anybody's media."""
 
 _OF_OBJECTS = frozenset({"objects", "object_instances", "object_accesses", "object_copies"})
@@ -75,7 +75,7 @@ class Visible:
     def _seen(self, name: str, table: ir.Table) -> ir.Table:
         if name in _EVERYBODYS or (name in _OF_OBJECTS and not self._everywhere):
             return table
-        rules = {"objects": self._objects, "deletion_requests": self._deletion_requests, "events": self._events}
+        rules = {"objects": self._objects, "deletion_requests": self._deletion_requests}
         return rules.get(name, self._by_its_columns)(table)
 
     def _by_its_columns(self, table: ir.Table) -> ir.Table:
@@ -97,11 +97,6 @@ class Visible:
         needed = table.filter(table.key.isin(keys.key)).select(key="init_object_key")
         seen = ibis.union(keys, needed, distinct=True)
         return table.filter(table.key.isin(seen.key))
-
-    def _events(self, table: ir.Table) -> ir.Table:
-        """Those of flows that are seen, and of sources. What is deleted is not seen any more."""
-        of_sources = table.flow_id.isnull() & table.source_id.isin(self.sources.id)
-        return table.filter(table.flow_id.isin(self.flows.id) | of_sources)
 
     def _deletion_requests(self, table: ir.Table) -> ir.Table:
         """Those of flows that the caller may delete, and the caller's own: the flow may be gone by now."""

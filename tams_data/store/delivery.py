@@ -23,7 +23,7 @@ import httpx
 import orjson
 
 from tams_data import __version__, schema
-from tams_data.access import told_as
+from tams_data.access import Caller, Scope
 from tams_data.destinations import Destinations, GuardedTransport
 from tams_data.engines.base import Database, Reader, Transaction
 from tams_data.errors import DestinationRefused
@@ -34,7 +34,7 @@ from tams_data.queries import webhooks as queries
 from tams_data.resources import clock
 from tams_data.store import jobs
 from tams_data.store.events import body_of
-from tams_data.store.outbox import Event, events_after, last_sequence, seen_by
+from tams_data.store.outbox import Event, events_after, last_sequence
 from tams_data.store.selection import Selection
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import NS_PER_SECOND
@@ -200,15 +200,13 @@ class Deliverer:
 
     def _sent(self, row: Mapping[str, Any], until: float) -> Turn:
         position, sent, failure = row["position"] or 0, 0, None
-        selection = Selection.of(orjson.loads(row["selection"]))
+        selection = Selection.of(orjson.loads(row["selection"]), _readable(row))
         urls = ObjectUrls(self._media, selection.urls, base_url=self._base_url)
         with httpx.Client(
             transport=GuardedTransport(self._destinations, seconds=ANSWER_S), timeout=ANSWER_S, headers=_headers(row)
         ) as http:
-            found = events_after(self._database, position, limit=BATCH)
-            seen = seen_by(self._database, told_as(orjson.loads(row["tags"])), found)
-            for event in found:
-                if selection.wants(event) and event.sequence in seen:
+            for event in events_after(self._database, position, limit=BATCH):
+                if selection.wants(event):
                     failure = self._send(http, row["url"], event, selection, urls)
                     if failure is not None:
                         break
@@ -269,6 +267,17 @@ def _enabled(reader: Reader, webhook_id: str) -> dict[str, Any] | None:
     """A webhook that is to be sent events, or None."""
     rows: list[dict[str, Any]] = reader.read(queries.by_id, {"webhook_id": webhook_id}).to_pylist()
     return rows[0] if rows and rows[0]["status"] in _ENABLED else None
+
+
+def _readable(row: Mapping[str, Any]) -> frozenset[int] | None:
+    """Terms of what the groups that a webhook is of may read; None when everything is.
+
+    Application note 0016: permissions are evaluated against each event.
+    """
+    if row["groups"] is None:
+        return None
+    receiver = Caller(scopes=frozenset({Scope.READ}), groups=frozenset(orjson.loads(row["groups"])))
+    return frozenset(receiver.terms(Scope.READ))
 
 
 def _is_due(row: Mapping[str, Any], last: int, now_ns: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from tams_data import access
 from tams_data.engines.base import Reader
 from tams_data.resources import clock, flows_of, segment_of, sources_of
 from tams_data.store.outbox import Announcing, Collected, Event, NewEvent
@@ -67,13 +68,11 @@ def source_updated(transaction: Announcing, source_id: str, now_ns: int) -> None
     _source(transaction, "sources/updated", source_id, now_ns)
 
 
-def source_deleted(transaction: Announcing, source_id: str, collected: Collected, now_ns: int) -> None:
+def source_deleted(transaction: Announcing, source: Mapping[str, Any], collected: Collected, now_ns: int) -> None:
     """Announce that a source is gone; `collected` is what collected it."""
-    detail = _json({"source_id": source_id})
     by = Collected((), collected.source)
-    transaction.announce(
-        NewEvent(event_type="sources/deleted", source_id=source_id, detail=detail, created_ns=now_ns, collected=by)
-    )
+    detail = _json({"source_id": source["id"]})
+    transaction.announce(_of_source("sources/deleted", source, detail, now_ns, collected=by))
 
 
 def flow_created(transaction: Announcing, flow_id: str, now_ns: int) -> None:
@@ -152,9 +151,22 @@ def _deleted(deleted: pa.Table) -> Iterator[TimeRange]:
 
 
 def _source(transaction: Announcing, event_type: str, source_id: str, now_ns: int) -> None:
-    (shown,) = sources_of(transaction, [source_row(transaction, source_id) or {}])
-    detail = _json({"source": shown})
-    transaction.announce(NewEvent(event_type=event_type, source_id=source_id, detail=detail, created_ns=now_ns))
+    row = source_row(transaction, source_id) or {}
+    (shown,) = sources_of(transaction, [row])
+    transaction.announce(_of_source(event_type, row, _json({"source": shown}), now_ns))
+
+
+def _of_source(
+    event_type: str, source: Mapping[str, Any], detail: str, now_ns: int, *, collected: Collected | None = None
+) -> NewEvent:
+    return NewEvent(
+        event_type=event_type,
+        source_id=source["id"],
+        detail=detail,
+        created_ns=now_ns,
+        tag_terms=access.terms_in(source["tags"]),
+        collected=collected,
+    )
 
 
 def _flow(transaction: Announcing, event_type: str, flow_id: str, now_ns: int) -> None:
@@ -172,6 +184,7 @@ def _of_flow(
         source_id=flow["source_id"],
         detail=detail,
         created_ns=now_ns,
+        tag_terms=access.terms_in(flow["tags"]),
         collected=collected,
     )
 

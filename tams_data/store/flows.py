@@ -345,8 +345,9 @@ def delete(transaction: Announcing, request: DeleteFlow, allocations: Allocation
     for parent in left:
         events.flow_updated(transaction, parent, request.now_ns)
     if not transaction.read(queries.of_source, {"source_id": flow["source_id"]}, limit=1).num_rows:
-        transaction.delete(schema.SOURCES, schema.SOURCES.keys([{"id": flow["source_id"]}]))
-        events.source_deleted(transaction, flow["source_id"], collected_by, request.now_ns)
+        source = source_row(transaction, flow["source_id"]) or {}
+        transaction.delete(schema.SOURCES, schema.SOURCES.keys([source]))
+        events.source_deleted(transaction, source, collected_by, request.now_ns)
     return orphans
 
 

@@ -13,7 +13,7 @@ visible after one with a higher sequence:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import time_ns
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +23,6 @@ import orjson
 import pyarrow as pa
 
 from tams_data import schema
-from tams_data.access import Caller
 from tams_data.engines.base import Database, Query, Reader, Transaction
 from tams_data.engines.binding import Value
 from tams_data.engines.retrying import retried
@@ -32,7 +31,6 @@ from tams_data.queries import flows as flow_queries
 from tams_data.queries import locks as lock_queries
 from tams_data.queries import new_events as new_queries
 from tams_data.queries import sources as source_queries
-from tams_data.seen import SeenReader
 
 SEQUENCED_AT_ONCE = 1000
 """Most events that are given their sequence in one transaction."""
@@ -50,7 +48,7 @@ class Collected(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class NewEvent:
-    """Something that happened; `detail` is the column of `events`, JSON text.
+    """Something that happened; `detail` and `tag_terms` are columns of `events`, the first one JSON text.
 
     What collects its flow and its source is looked up where `collected` is None: before it is deleted, say it.
     """
@@ -60,6 +58,7 @@ class NewEvent:
     source_id: str
     detail: str
     created_ns: int
+    tag_terms: tuple[int, ...] = ()
     collected: Collected | None = None
 
 
@@ -123,6 +122,7 @@ class Outbox:
                 source_id=[event.source_id for event, _ in events],
                 flow_collected_by=[_ids(by.flow) for _, by in events],
                 source_collected_by=[_ids(by.source) for _, by in events],
+                tag_terms=[event.tag_terms for event, _ in events],
                 detail=[event.detail for event, _ in events],
             ),
         )
@@ -214,6 +214,7 @@ class Event:
     flow_id: str | None
     source_id: str
     collected: Collected
+    tag_terms: frozenset[int]
     detail: str
 
 
@@ -233,14 +234,6 @@ def events_after(reader: Reader, sequence: int, *, limit: int) -> list[Event]:
     else:
         rows = _between(reader, sequence, limit)
     return [_event(row) for row in rows]
-
-
-def seen_by(reader: Reader, caller: Caller, found: Sequence[Event]) -> Collection[int]:
-    """The sequences of those of some neighbouring events that a caller sees."""
-    if not caller.is_restricted or not found:
-        return {event.sequence for event in found}
-    window = {"after": found[0].sequence - 1, "until": found[-1].sequence}
-    return set(SeenReader(reader, caller).read(queries.between, window)["sequence"].to_pylist())
 
 
 def _between(reader: Reader, sequence: int, limit: int) -> list[dict[str, Any]]:
@@ -265,6 +258,7 @@ def _event(row: Mapping[str, Any]) -> Event:
         row["flow_id"],
         row["source_id"],
         Collected(*by),
+        frozenset(row["tag_terms"]),
         row["detail"],
     )
 

@@ -21,10 +21,13 @@ class Selection:
     source_collected_by_ids: frozenset[str] | None = None
     urls: UrlChoice = field(default_factory=UrlChoice)
     include_object_timerange: bool = False
+    readable: frozenset[int] | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Selection:
+    def of(cls, given: Mapping[str, Any], readable: frozenset[int] | None = None) -> Selection:
         """The selection that the properties of a webhook make; what is not given is no filter.
+
+        With `readable`, terms as of `access.Caller.terms`, only events of what had one of them.
 
         >>> Selection.of({"events": ["flows/created"], "accept_get_urls": []}).urls.labels
         frozenset()
@@ -42,10 +45,13 @@ class Selection:
                 verbose=bool(given.get("verbose_storage")),
             ),
             include_object_timerange=bool(given.get("include_object_timerange")),
+            readable=readable,
         )
 
     def wants(self, event: Event) -> bool:
         """Whether an event passes every filter. Those of flows let events of sources pass."""
+        if self.readable is not None and self.readable.isdisjoint(event.tag_terms):
+            return False
         if self.events is not None and event.event_type not in self.events:
             return False
         if event.flow_id is not None and not (

@@ -233,7 +233,7 @@ def webhook_row(**columns: Any) -> Row:
 def event_row(sequence: int, **columns: Any) -> Row:
     """A row of `events`, of a source."""
     of_all = {"event_type": "sources/deleted", "source_id": "s", "detail": '{"source_id":"s"}', "created_ns": NOW_NS}
-    return {"sequence": sequence, **of_all, **columns}
+    return {"sequence": sequence, **of_all, "tag_terms": [], **columns}
 
 
 def segment_row(flow_id: str, start_ns: int, end_ns: int, **columns: Any) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tams_data.access import ANYONE, TAG, Caller, Scope, check, check_edit, group_names, told_as
+from tams_data.access import ANYONE, TAG, Caller, Scope, check, check_edit, group_names
 from tams_data.errors import FlowNotFound, NotPermitted
 from tams_data.schema import tag_term
 
@@ -82,14 +82,6 @@ def test_classes_are_changed_by_who_has_the_permissions_they_give(caller, before
     else:
         with pytest.raises(NotPermitted):
             check_edit(caller, {TAG: before}, {TAG: after})
-
-
-@pytest.mark.parametrize(
-    ("tags", "groups"),
-    [({}, None), ({TAG: []}, set()), ({TAG: ["news", "sport_ro", "drama_rw"]}, {"news", "sport", "drama"})],
-)
-def test_a_webhook_is_told_what_its_groups_see(tags, groups):
-    assert told_as(tags).groups == groups
 
 
 def test_names_of_groups_are_never_those_of_classes_of_another():

@@ -80,7 +80,8 @@ def filled(request):
         subjects = ((A, "source-a"), (B, "source-b"), (None, "source-a"), (None, "source-b"), ("gone", "source-a"))
         for sequence, (flow_id, source_id) in enumerate(subjects, 1):
             event = {"sequence": sequence, "event_type": "x", "flow_id": flow_id, "source_id": source_id}
-            insert(transaction, schema.EVENTS, {**event, "created_ns": 1, "detail": "{}"})
+            terms = schema.tag_terms({TAG: ["news"]} if sequence in (1, 3) else {})
+            insert(transaction, schema.EVENTS, {**event, "created_ns": 1, "detail": "{}", "tag_terms": terms})
         for key in (1, 4):
             copy = {"object_key": key, "storage_id": BACKEND, "attempts": 0, "next_ns": 1, "created_ns": 1}
             insert(transaction, schema.OBJECT_COPIES, copy)
