@@ -18,8 +18,10 @@ from api import (
     health,
     hls,
     instances,
+    jobs,
     keeping,
     media,
+    metrics,
     objects,
     profiles,
     segments,
@@ -34,6 +36,10 @@ from api.access.authentication import Authentication
 from api.openapi import Api
 from api.state import seen_table
 from api.validation import check_query_text
+from api.watching import requests
+from api.watching.metrics import Metrics
+from api.watching.requests import OpenSpan
+from api.watching.traffic import Traffic
 from tams_data import schema
 from tams_data.analytics import analytics_of
 from tams_data.errors import ObjectConflict
@@ -43,8 +49,9 @@ from tams_data.store.guards import check_bytes
 from tams_data.store.store import Store
 
 
-def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
-    """The application that serves `store`; `secret` signs page tokens and tokens that are lent.
+def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: OpenSpan | None = None) -> Flask:
+    """The application that serves `store`; `secret` signs page tokens and tokens that are lent, and
+    `open_span` records what requests take.
 
     :raise InvalidSetting: there is no engine for analyses such as the settings ask for, or access is not said.
     """
@@ -54,8 +61,10 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         TAMS_ANALYTICS=analytics_of(store.database, settings),
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
+        TAMS_TRAFFIC=Traffic(),
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
+    _watch(app, open_span)
     compression.register(app)
     cors.register(app, settings.origins)
     headers.register(app, settings)
@@ -75,6 +84,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
         deletion_requests,
         analytics,
         health,
+        jobs,
         access_tokens,
     ):
         app.register_api(module.bp)
@@ -84,6 +94,15 @@ def create_app(store: Store, settings: Settings, *, secret: bytes) -> Flask:
     app.before_request(check_query_text)
     errors.register(app)
     return app
+
+
+def _watch(app: Api, open_span: OpenSpan | None) -> None:
+    settings, store, traffic = app.config["TAMS_SETTINGS"], app.config["TAMS_STORE"], app.config["TAMS_TRAFFIC"]
+    figures = Metrics(store, traffic) if settings.metrics else None
+    if figures is not None:
+        app.register_api(metrics.blueprint_of(figures))
+    observe = None if figures is None else figures.observe
+    requests.register(app, traffic, observe=observe, open_span=open_span, logged=settings.logs_requests)
 
 
 def _serve_media(app: Flask, store: Store) -> None:

@@ -10,7 +10,7 @@ from api.openapi import SEGMENT_HEADERS
 EXPOSED = (
     *SEGMENT_HEADERS,
     *("Location", "ETag", "Retry-After", "Accept-Ranges", "Content-Range", "Content-Encoding"),
-    "x-amz-checksum-sha256",
+    *("x-amz-checksum-sha256", "traceparent", "X-Request-Id"),
 )
 """Headers that a page may read, beside those that it always may."""
 

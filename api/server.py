@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from multiprocessing.util import Finalize
+from typing import Any
 
 from flask import Flask
 from granian import Granian
@@ -14,15 +15,30 @@ from granian.log import LogLevels
 
 from api.access.modes import modes_of
 from api.app import create_app
-from tams_data import engines, media
-from tams_data.destinations import Destinations
+from api.watching import drain, logs, traces
+from api.watching.traffic import Traffic
+from tams_data import media
 from tams_data.errors import TamsDataError
 from tams_data.processes import end_with_parent
 from tams_data.settings import Settings
+from tams_data.store.opening import open_store
 from tams_data.store.store import Store
 
 _HEADERS_WITHIN_MS = 15_000
 """Who takes longer to say what they want is not heard. Of bodies granian has no such limit."""
+
+_END_S = 15
+"""What the store may take to be closed, beside the time for requests: then the main process ends the worker."""
+
+
+class _Server(Granian):  # type: ignore[misc, valid-type]  # which class it is depends on the Python
+    """Granian, whose workers take their time to end, and end at once when they are told a second time."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        if self.interrupt_signal:
+            for worker in self.wrks:
+                worker.kill()
+        super().signal_handler_interrupt(*args, **kwargs)
 
 
 def serve(settings: Settings) -> None:
@@ -30,8 +46,9 @@ def serve(settings: Settings) -> None:
 
     :raise InvalidSetting: it is not said who may use the service, and others could reach it.
     """
+    logs.configure(settings)
     modes_of(settings)  # here as well, where the message is all that is shown
-    server = Granian(
+    server = _Server(
         "api.server:application",
         factory=True,
         interface=Interfaces.WSGI,
@@ -39,11 +56,13 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         # An embedded database is open in one process only; threads serve the requests.
         workers=1,
+        workers_kill_timeout=settings.drain_timeout + _END_S,
         blocking_threads=settings.threads,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN_MS),
         websockets=False,
         log_level=LogLevels.error,
+        log_dictconfig=logs.configuration(settings),
     )
     server.serve()
 
@@ -53,34 +72,44 @@ def application() -> Flask:
     try:
         return _application(Settings.load())
     except TamsDataError as error:
-        print(f"tams: {error}", file=sys.stderr, flush=True)  # noqa: T201  # before any log is set up
+        print(f"tams: {error}", file=sys.stderr, flush=True)  # noqa: T201  # whatever the log looks like
         raise SystemExit(1) from error
 
 
 def _application(settings: Settings) -> Flask:
+    ending = _Ending(settings.drain_timeout)
+    drain.on_signal(ending.drain, ending.close)
     end_with_parent()
-    database = engines.connect(settings.database, memory_limit=settings.database_memory)
-    stores = media.connect(settings)
-    store = Store(
-        database,
-        {one.backend.id: one for one in stores},
-        group_commit=settings.group_commit,
-        delete_at_once=settings.delete_at_once,
-        copy_max=settings.copy_max,
-        count_accesses=settings.count_accesses,
-        destinations=Destinations.parse(settings.allowed_destinations),
-        base_url=settings.public_url or settings.url,
-        webhook_attempts=settings.webhook_attempts,
-        events_kept=settings.events_kept,
-        # Each keeps a thread: most are left to requests, however few there are.
-        event_listeners=min(settings.event_listeners, settings.threads // 4),
-    )
-    store.jobs.start()
+    logs.configure(settings)
+    tracing = traces.connect(settings)
+    ending.store = store = open_store(settings, tracer=tracing.tracer)
+    # Counts, and who follows the store live, are the affair of this process; copies, deletions and the like of anyone.
+    store.jobs.start(*([] if settings.jobs else ["counting", "sequencing"]))
     # Worker processes of multiprocessing end without running what atexit knows.
+    Finalize(None, tracing.close, exitpriority=0)
     Finalize(None, store.close, exitpriority=1)
-    app = create_app(store, settings, secret=media.secret(settings))
+    app = create_app(store, settings, secret=media.secret(settings), open_span=tracing.open_span)
+    ending.traffic = app.config["TAMS_TRAFFIC"]
     _collect_garbage_seldom()
     return app
+
+
+class _Ending:
+    """What there is to end of a process, as far as it has come."""
+
+    def __init__(self, timeout_s: int) -> None:
+        self._timeout_s = timeout_s
+        self.traffic: Traffic | None = None
+        self.store: Store | None = None
+
+    def drain(self) -> int:
+        if self.store is not None:
+            self.store.feed.close()  # who follows the store live would do so for ever
+        return 0 if self.traffic is None else self.traffic.drain(within_s=self._timeout_s)
+
+    def close(self) -> None:
+        if self.store is not None:
+            self.store.close()
 
 
 def _collect_garbage_seldom() -> None:

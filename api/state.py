@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from flask import current_app
 
 from api.access.admission import caller
+from api.watching.traffic import Traffic
 from tams_data.access import Scope
 from tams_data.analytics import Analytics
 from tams_data.queries.visible import Visible
@@ -46,6 +47,12 @@ def seen_table(connection: ibis.BaseBackend, name: str) -> ir.Table:
 def settings() -> Settings:
     """The settings it was started with."""
     found: Settings = current_app.config["TAMS_SETTINGS"]
+    return found
+
+
+def traffic() -> Traffic:
+    """The requests of that application."""
+    found: Traffic = current_app.config["TAMS_TRAFFIC"]
     return found
 
 

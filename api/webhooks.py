@@ -70,7 +70,10 @@ def _list(query: WebhooksQuery) -> Response:
 @bp.post("/service/webhooks", responses=_CREATED)
 @validated
 def post_webhook(body: WebhookPost) -> Response:
-    """Register a webhook."""
+    """Register a webhook.
+
+    :raise DestinationRefused: its URL leads where no requests are sent.
+    """
     return _create(body)
 
 
@@ -107,6 +110,7 @@ def put_webhook(path: WebhookPath, body: WebhookPut) -> Response:
 
     :raise WebhookNotFound: there is none with this id.
     :raise InvalidInput: the body names another webhook, its status cannot follow, or its key would go elsewhere.
+    :raise DestinationRefused: its URL leads where no requests are sent.
     """
     webhook = body.model_dump(exclude_none=True, exclude_unset=True)
     if webhook["id"] != path.webhook_id:

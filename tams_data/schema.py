@@ -457,6 +457,9 @@ DELETION_REQUESTS = Table(
         Column("created_ns", _INT, "When it was asked for, ns UTC"),
         Column("updated_ns", _INT, "When it moved last, ns UTC"),
         Column("expiry_ns", _INT, "When the request itself goes, ns UTC; null: while it is carried out", True),
+        Column("attempts", _INT, "How often in a row its next batch failed; null: the last one did not", True),
+        Column("last_error", _TEXT, "Why its last batch failed; null: it did not", True),
+        Column("next_ns", _INT, "When it is tried next after a failure, ns UTC; null: at once", True),
     ),
     key=("id",),
     order=("created_ns",),
@@ -489,6 +492,18 @@ DISCARDED_BYTES = Table(
     order=("created_ns",),
 )
 
+JOB_WALKS = Table(
+    "job_walks",
+    "Where jobs stand that walk through a whole table in small steps, so that several processes share one walk.",
+    (
+        Column("job", _TEXT, "Name of the job"),
+        Column("position", _INT, "Key of the last row that was looked at; 0: the walk begins anew"),
+        Column("next_ns", _INT, "When the next step may be taken, ns UTC"),
+    ),
+    key=("job",),
+    order=("job",),
+)
+
 SCHEMA_VERSIONS = Table(
     "schema_versions",
     "The schema versions this store has had; the highest is the present one.",
@@ -519,6 +534,7 @@ TABLES: Mapping[str, Table] = {
         DELETION_REQUESTS,
         OBJECT_COPIES,
         DISCARDED_BYTES,
+        JOB_WALKS,
         SCHEMA_VERSIONS,
     )
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -107,6 +108,25 @@ class Settings(BaseSettings):
     threads: int = Field(128, ge=1, description="Requests served at once; a slow upload is one while it lasts")
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 
+    garbage_grace: int = Field(
+        86400, ge=0, description="Seconds past `TAMS_OBJECT_TIMEOUT` after which what nothing uses is collected"
+    )
+    jobs: bool = Field(
+        True, description="Whether `tams run` and `tams serve` carry out the jobs; else `tams worker` does"
+    )
+    drain_timeout: int = Field(
+        30, ge=0, description="Seconds that requests under way may still take when the service is told to end"
+    )
+    metrics: bool = Field(True, description="Whether there are figures for Prometheus at `/metrics`")
+    log_format: Literal["text", "json"] = Field("text", description="Logs as `text`, or as `json`, an object a line")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least that is logged: `debug`, `info`, `warning` or `error`"
+    )
+    log_requests: bool | None = Field(
+        None, description="Whether each request is logged, in a line; default: as `json`, but not as `text`"
+    )
+    traces: bool = Field(False, description="Whether OpenTelemetry traces are sent; `OTEL_*` variables say where")
+
     @classmethod
     def load(cls, **given: object) -> Settings:
         """The settings from the environment and `.env`, `given` ones first.
@@ -130,6 +150,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of the database."""
         return self.database_url or f"duckdb:///{self.data_dir / 'tams.duckdb'}"
+
+    @property
+    def logs_requests(self) -> bool:
+        """Whether each request has a line in the log."""
+        return self.log_format == "json" if self.log_requests is None else self.log_requests
 
     @property
     def origins(self) -> tuple[str, ...]:

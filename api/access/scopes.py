@@ -25,6 +25,8 @@ _EXCEPTIONS = {
     "DELETE /service/webhooks/{}": READ,
     "GET /flow-delete-requests": ADMIN,
     "GET /flow-delete-requests/{}": DELETE,
+    # an extension for operators: errors in it may tell of anybody's media
+    "GET /jobs": ADMIN,
     # extensions of TAMS that stand for one of its operations
     "GET /deletion-requests": ADMIN,
     "GET /deletion-requests/{}": DELETE,
@@ -34,7 +36,7 @@ _EXCEPTIONS = {
 _PROPERTY = re.compile(r"DELETE /(?:sources|flows)/\{\}/(?!segments$).+|DELETE /objects/\{\}/instances")
 """To unset a property, or to remove one instance among several, deletes nothing that there is one of: write."""
 
-_PUBLIC = re.compile(r"/(openapi\.json|docs|redoc.*|swagger.*|oauth2-redirect\.html|static/.*|health)")
+_PUBLIC = re.compile(r"/(openapi\.json|docs|redoc.*|swagger.*|oauth2-redirect\.html|static/.*|health(/live)?)")
 """What says nothing of anybody's media: the document, the pages that show it, and whether the service is ready."""
 
 _OF_MEDIA = re.compile(r"/media[^/]*/.*")

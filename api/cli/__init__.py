@@ -9,6 +9,7 @@ import click
 from api.cli.access import COMMANDS as ACCESS
 from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
+from api.cli.jobs import COMMANDS as JOBS
 from api.cli.keeping import COMMANDS as KEEPING
 from api.cli.serve import COMMANDS as SERVE
 from api.cli.transfer import COMMANDS as TRANSFER
@@ -33,5 +34,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS, *KEEPING):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS, *KEEPING, *JOBS):
     main.add_command(_command)

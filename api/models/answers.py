@@ -61,6 +61,36 @@ class Unready(Problem):
     checks: list[Check]
 
 
+class Alive(Answer):
+    """The service answers."""
+
+    live: Literal[True]
+
+
+class Job(Answer):
+    """A job: what waits for it in the store, if it has a queue, and how it fares in this process, if it is one of its.
+
+    Failures of what waits, each of which is tried again on its own, are not those of the job.
+    """
+
+    name: str
+    waiting: int | None = Field(None, description="How much waits for it, by the store's tables")
+    failing: int | None = Field(None, description="How much of that failed when it was tried last")
+    oldest: str | None = Field(None, description="When the first of what waits was asked for")
+    queue_error: str | None = Field(None, description="Why something that waits failed")
+    started: bool | None = Field(None, description="Whether this process carries it out")
+    running: bool | None = Field(None, description="Whether a step is being taken")
+    steps: int | None = Field(None, description="Steps that were taken since the process started")
+    failed_steps: int | None = Field(None, description="Steps of those that failed")
+    failures: int | None = Field(None, description="Steps that failed in a row, up to now")
+    error: str | None = Field(None, description="Why a step failed last")
+    succeeded: str | None = Field(None, description="When a step last succeeded")
+
+
+class Jobs(RootModel[list[Job]]):
+    """Jobs."""
+
+
 class EventStreamMechanism(Answer):
     """A way to be told of events."""
 

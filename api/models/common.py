@@ -72,7 +72,7 @@ class Rational(Body):
     denominator: Positive = 1
 
 
-_INTEGER = re.compile("-?[0-9]{1,19}")
+_INTEGER = re.compile(r"(-?[0-9]{1,19})(\.0+)?")
 
 
 def _boolean(value: Any) -> Any:
@@ -81,7 +81,9 @@ def _boolean(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
+    # As in bodies, 1.0 is an integer.
+    found = _INTEGER.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else int(found[1])
 
 
 QueryBool: TypeAlias = Annotated[bool, BeforeValidator(_boolean), Field(strict=True)]

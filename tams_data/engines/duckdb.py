@@ -3,10 +3,15 @@
 Facts it is built on: a connection must not be used by two threads at once, a cursor for each thread may; readers
 see a snapshot and never wait for the writer; only one process may open the file.
 
-A disk that is full is met in two ways. A commit that cannot write its log fails, and nothing else does. A checkpoint
-that cannot write fails for good: DuckDB 1.3.2 refuses everything from then on, and if it is closed then with its own
-checkpoint, as it does by default, the file loses every row. So it never makes that checkpoint here: what was committed
-is in the log, from which the file is opened anew once nobody uses the failed database any more.
+A disk that is full is met in two ways, and DuckDB 1.3.2 survives neither in memory:
+
+- A commit that cannot write its log fails, and takes its rows back; but the next row that is appended then gets their
+  text in front of its own.
+- A checkpoint that cannot write fails for good: everything is refused from then on, and a file that is closed then
+  with DuckDB's own checkpoint, as by default, loses every row.
+
+What was committed is in the log, whole. So after either the database is opened anew from there, once nobody uses the
+failed one any more, and DuckDB never makes that checkpoint.
 """
 
 from __future__ import annotations
@@ -69,6 +74,13 @@ def _errors() -> Iterator[None]:
         raise StoreUnavailable(_said(error)) from error
     except pa.ArrowException as error:  # what goes wrong while rows are streamed
         raise StoreUnavailable(_said(error)) from error
+
+
+def _is_fatal(error: BaseException | None) -> bool:
+    """Whether what DuckDB has in memory is of no use after an error: see above."""
+    return isinstance(error, duckdb.FatalException) or (
+        isinstance(error, duckdb.TransactionException) and _NOT_WRITTEN in str(error)
+    )
 
 
 def _said(error: Exception) -> str:
@@ -251,7 +263,7 @@ class _Opened:
                 if own:
                     cursor.cursor.close()
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, duckdb.FatalException):
+            if _is_fatal(error.__cause__):
                 self._failed = self._full = True
             raise
         finally:

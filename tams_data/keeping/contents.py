@@ -19,6 +19,7 @@ from tams_data.engines.base import Database, Scan
 from tams_data.errors import InvalidBackup, SchemaMismatch
 from tams_data.keeping.versions import check_version
 from tams_data.queries import tables as queries
+from tams_data.store import outbox
 
 CONTENT_TYPE = "application/vnd.tams-data.backup"
 
@@ -51,12 +52,14 @@ def contents_of(database: Database, scan: Scan) -> Contents:
     """
     check_version(database, scan)
     head = Head(database.name, schema.VERSION, time_ns())
-    return Contents(head, ((table, _rows(scan, table)) for table in schema.TABLES.values()))
+    return Contents(head, ((table, _rows(database, scan, table)) for table in schema.TABLES.values()))
 
 
-def _rows(scan: Scan, table: schema.Table) -> Iterator[pa.RecordBatch]:
+def _rows(database: Database, scan: Scan, table: schema.Table) -> Iterator[pa.RecordBatch]:
     for batch in scan.batches(queries.columns, table=table.name, names=table.names):
         yield batch.cast(table.arrow)  # to the engines every column may hold nulls
+    if table is schema.EVENTS and not database.sole_writer:
+        yield from outbox.sequenced(scan).to_batches()  # where they come to next
 
 
 def sent(contents: Contents) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from tams_data.engines.retrying import retried
 from tams_data.keeping.findings import DERIVED, Finding, Row
 from tams_data.queries import invariants
 from tams_data.queries import segments as segment_queries
-from tams_data.store import keys, locks, requests
+from tams_data.store import keys, locks, outbox, requests
 
 _BATCH = 500
 """Most rows that are mended in one transaction."""
@@ -50,6 +50,8 @@ def _mend_of(database: Database, rule: str) -> Mend | None:
         return _recomputed(DERIVED[rule])
     if rule == "spent-keys":
         return lambda transaction, _: keys.reserve_known(database, transaction)
+    if rule == "spent-sequences":
+        return lambda transaction, _: outbox.reserve_known(database, transaction)
     return _MENDS.get(rule)
 
 

@@ -22,7 +22,7 @@ from tams_data.keeping.backup import OnProgress
 from tams_data.keeping.manifest import Manifest
 from tams_data.keeping.versions import brought_forward
 from tams_data.queries import tables as queries
-from tams_data.store import keys
+from tams_data.store import keys, outbox
 
 _ROWS = 2**18
 """Rows of one transaction."""
@@ -51,6 +51,7 @@ def restore(database: Database, folder: Path, progress: OnProgress = lambda *_: 
         _restore(database, table, folder / manifest.tables[table.name].file, progress)
     with database.transaction() as transaction:
         keys.reserve_known(database, transaction)
+        outbox.reserve_known(database, transaction)
         transaction.delete(schema.SCHEMA_VERSIONS, _unfinished().select(["version"]))
     return manifest
 

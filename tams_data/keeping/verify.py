@@ -17,7 +17,7 @@ from tams_data.keeping.findings import RULES, Finding, Row
 from tams_data.media import MediaStore
 from tams_data.queries import invariants
 from tams_data.queries import locks as lock_queries
-from tams_data.store import keys
+from tams_data.store import keys, outbox
 from tams_data.store.objects import find_registered
 
 AT_ONCE = 8
@@ -36,6 +36,7 @@ def verify(database: Database) -> Iterator[Finding]:
             yield from rule.findings(scan)
         if not database.sole_writer:
             yield from _spent_keys(scan)
+            yield from _spent_sequences(scan)
 
 
 def _spent_keys(scan: Scan) -> Iterator[Finding]:
@@ -45,6 +46,15 @@ def _spent_keys(scan: Scan) -> Iterator[Finding]:
     if not numbers or numbers[0] < needed:
         text = f"{needed} blocks of object keys are in use, and {numbers[0] if numbers else 'none'} noted"
         yield Finding("spent-keys", text, {"blocks": needed})
+
+
+def _spent_sequences(scan: Scan) -> Iterator[Finding]:
+    """The same of the sequences of events."""
+    numbers = scan.read(lock_queries.events)["number"].to_pylist()
+    last = outbox.highest(scan)
+    if not numbers or numbers[0] < last:
+        text = f"the last event has sequence {last}, and {numbers[0] if numbers else 'none'} is noted"
+        yield Finding("spent-sequences", text, {"sequence": last})
 
 
 def verify_media(database: Database, media: Mapping[str, MediaStore], *, at_once: int = AT_ONCE) -> Iterator[Finding]:

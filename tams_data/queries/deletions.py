@@ -38,6 +38,12 @@ def unfinished(tables: Tables, *, flow_id: Bound | None = None) -> ir.Table:
     return requests.filter(requests.status.isin(("created", "started"))).order_by("updated_ns", "id")
 
 
+def due(tables: Tables, *, now_ns: Bound, limit: int) -> ir.Table:
+    """Up to `limit` unfinished deletion requests that are to move on now, the one that has waited longest first."""
+    found = unfinished(tables)
+    return found.filter(found.next_ns.isnull() | (found.next_ns <= now_ns)).limit(limit)
+
+
 def expired(tables: Tables, *, now_ns: Bound, limit: int) -> ir.Table:
     """The ids of up to `limit` deletion requests whose time has come to go."""
     requests = tables.deletion_requests

@@ -53,6 +53,18 @@ def allocated_for(tables: Tables, *, flow_id: Bound) -> ir.Table:
     return tables.storage_allocations.filter(tables.storage_allocations.flow_id == flow_id)
 
 
+def allocated_before(tables: Tables, *, before_ns: Bound, limit: int) -> ir.Table:
+    """Ids of up to `limit` objects that were allocated before then and are not registered yet."""
+    allocations = tables.storage_allocations
+    return allocations.filter(allocations.created_ns < before_ns).select("object_id").limit(limit)
+
+
+def registered_before(tables: Tables, *, after_key: Bound, before_ns: Bound, limit: int) -> ir.Table:
+    """Keys of up to `limit` objects that were registered before then, in order, from the first after `after_key`."""
+    objects = tables.objects.filter(tables.objects.key > after_key, tables.objects.created_ns < before_ns)
+    return objects.select("key").order_by("key").limit(limit)
+
+
 def copies(tables: Tables, *, keys: Sequence[Bound]) -> ir.Table:
     """The copies of the objects with these keys that are under way: rows of `object_copies`."""
     return tables.object_copies.filter(tables.object_copies.object_key.isin(keys))

@@ -16,6 +16,7 @@ from tams_data.media.remote import Incoming
 from tams_data.queries import objects as queries
 from tams_data.store import instances
 from tams_data.store.alone import Alone
+from tams_data.store.attempts import MOST_ATTEMPTS, retry_s
 from tams_data.store.instances import Copy
 from tams_data.store.reading import objects_with_instances
 from tams_data.store.writer import Writer, each
@@ -26,17 +27,9 @@ log = logging.getLogger(__name__)
 Fetch: TypeAlias = Callable[[str], AbstractContextManager[Incoming]]
 """The bytes at a URL, as `media.remote.fetch` gives them."""
 
-MOST_ATTEMPTS = 16
-LONGEST_S = 3600
 
-
-def retry_s(attempts: int) -> int:
-    """How long to wait after so many failed attempts, in seconds: 10, 20, 40 … an hour.
-
-    >>> [retry_s(attempts) for attempts in (1, 2, 9, 15)]
-    [10, 20, 2560, 3600]
-    """
-    return int(min(10 * 2 ** (attempts - 1), LONGEST_S))
+CLAIM_S = 600
+"""How long a copy is left to the process that claimed it, in seconds."""
 
 
 class Copier:
@@ -57,6 +50,7 @@ class Copier:
         self._database, self._media, self._writer = database, media, writer
         self._fetch, self._alone, self._closing, self._clock_ns = fetch, alone, closing, clock_ns
         self._check, self._finish = each(instances.check_copy), each(self._finished)
+        self._claim = each(instances.claim_copy)
         self._put_off, self._give_up = each(self._failed), each(_given_up)
 
     def step(self) -> bool:
@@ -71,11 +65,19 @@ class Copier:
         copy = Copy(found["id"] if found else "", row["object_key"], row["storage_id"], row["attempts"])
         if found is None:
             return  # deleted since, and the copy with it
+        if not self._is_ours(copy):
+            return
         try:
             self._copy(copy, found["instances"])
         except TamsDataError as error:
             if not self._closing.is_set():
                 self._note(copy, error)
+
+    def _is_ours(self, copy: Copy) -> bool:
+        """Whether no other process makes the copy at the same time; if one takes very long, another may begin it."""
+        now_ns = self._clock_ns()
+        claim = (copy, now_ns, now_ns + CLAIM_S * NS_PER_SECOND)
+        return self._database.sole_writer or self._writer.submit(self._claim, claim)
 
     def _note(self, copy: Copy, error: TamsDataError) -> None:
         """Have the copy tried again, or given up."""

@@ -9,10 +9,13 @@ What a deletion request means while it is carried out (TAMS 8.2 does not say):
 - A flow that becomes read-only ends its requests with the status `error`; what remains stays.
 - A flow that is deleted meanwhile takes its requests to `done`. One that is put anew is not touched by them.
 - The same deletion asked for again while it is carried out is the same request.
+- A batch that fails is tried again, later each time, while other requests go on. After `attempts.MOST_ATTEMPTS`
+  failures in a row the request ends with the status `error`. While nothing can be written, nothing counts as one.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time_ns
@@ -23,18 +26,21 @@ import orjson
 
 from tams_data import schema
 from tams_data.engines.base import Database, Transaction
-from tams_data.errors import FlowReadOnly, InvalidInput, TamsDataError
+from tams_data.errors import FlowReadOnly, InvalidInput, StoreUnavailable, TransactionConflict
 from tams_data.queries import deletions as queries
 from tams_data.queries import segments as segment_queries
 from tams_data.store import flows, locks, requests, segments
 from tams_data.store.allocations import Allocations
+from tams_data.store.attempts import MOST_ATTEMPTS, retry_s
 from tams_data.store.discards import Orphan
 from tams_data.store.flows import DeleteFlow
 from tams_data.store.outbox import Announcing
 from tams_data.store.reading import flow_rows
 from tams_data.store.segments import DeleteSegments
 from tams_data.store.writer import Writer, each
-from tams_data.timerange import TimeRange
+from tams_data.timerange import NS_PER_SECOND, TimeRange
+
+log = logging.getLogger(__name__)
 
 EXPIRED_BATCH = 1000
 """Most ended requests that are removed in one transaction."""
@@ -144,6 +150,33 @@ def _request(transaction: Transaction, deletion: Deletion, chosen: Mapping[str, 
     return row
 
 
+_UNFINISHED = ("created", "started")
+
+
+CLAIM_NS = 60 * NS_PER_SECOND
+"""How long a request is left to the process that claimed it, ns: more than a batch takes."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Have the next batch of a deletion request to oneself."""
+
+    request_id: str
+    now_ns: int
+
+
+def claim(transaction: Transaction, wanted: Claim) -> bool:
+    """Put a request off for others until its next batch is done: whether it was still due.
+
+    Of processes that find the same request due one carries out the batch; without, all would, and all but one in vain.
+    """
+    row = requests.deletion_row(transaction, wanted.request_id)
+    if row["status"] not in _UNFINISHED or (row["next_ns"] or 0) > wanted.now_ns:
+        return False
+    requests.change(transaction, row["id"], {"next_ns": wanted.now_ns + CLAIM_NS})
+    return True
+
+
 @dataclass(frozen=True)
 class Advance:
     """Carry out the next batch of a deletion request."""
@@ -164,7 +197,7 @@ class Advancer:
         """Delete the next segments in time order, and with the last the flow when that is asked for."""
         row = requests.deletion_row(transaction, advance.request_id)
         flow = flow_rows(transaction, [row["flow_id"]]).get(row["flow_id"])
-        if row["status"] not in ("created", "started"):
+        if row["status"] not in _UNFINISHED:
             return
         if flow is None:
             columns = requests.done(advance.now_ns)
@@ -172,7 +205,7 @@ class Advancer:
             columns = requests.failed(advance.now_ns, _error(FlowReadOnly(f"flow {flow['id']} became read-only")))
         else:
             columns = self._batch(transaction, row, flow, advance.now_ns)
-        requests.change(transaction, row["id"], columns)
+        requests.change(transaction, row["id"], {**columns, **requests.UNTROUBLED})
 
     def _batch(
         self, transaction: Announcing, row: Mapping[str, Any], flow: Mapping[str, Any], now_ns: int
@@ -196,8 +229,33 @@ class Advancer:
         return {"status": "started", "updated_ns": now_ns, **moved}
 
 
-def _error(error: TamsDataError) -> str:
+def _error(error: Exception) -> str:
     return orjson.dumps({"type": type(error).__name__, "summary": str(error)}).decode()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The next batch of a deletion request failed."""
+
+    request_id: str
+    error: Exception
+    now_ns: int
+
+
+def note_failure(transaction: Transaction, failure: Failure) -> None:
+    """Have a request tried again later, or end it with an error when it failed too often.
+
+    A conflict with other writers is never too often: it says nothing of the request.
+    """
+    row = requests.deletion_row(transaction, failure.request_id)
+    if row["status"] not in _UNFINISHED:
+        return
+    attempts = (row["attempts"] or 0) + 1
+    next_ns = failure.now_ns + retry_s(attempts) * NS_PER_SECOND
+    columns = requests.put_off(attempts, f"{type(failure.error).__name__}: {failure.error}", next_ns)
+    if attempts >= MOST_ATTEMPTS and not isinstance(failure.error, StoreUnavailable):
+        columns |= requests.failed(failure.now_ns, _error(failure.error))
+    requests.change(transaction, row["id"], columns)
 
 
 def remove_expired(transaction: Transaction, now_ns: int) -> int:
@@ -223,13 +281,31 @@ class Worker:
         """`discarded` is told when there may be bytes to delete; `clock_ns` counts from the Unix epoch, UTC."""
         self._database, self._writer = database, writer
         self._advance, self._remove_expired = each(Advancer(most, allocations)), each(remove_expired)
+        self._note_failure, self._claim = each(note_failure), each(claim)
         self._discarded, self._clock_ns = discarded, clock_ns
 
     def step(self) -> bool:
-        """Carry out one batch of the request that has waited longest; whether there may be more to do."""
-        waiting = self._database.read(queries.unfinished).to_pylist()
-        if not waiting:
-            return self._writer.submit(self._remove_expired, self._clock_ns()) == EXPIRED_BATCH
-        self._writer.submit(self._advance, Advance(waiting[0]["id"], self._clock_ns()))
-        self._discarded()
+        """Carry out one batch of the request that has waited longest of those due; whether there may be more to do.
+
+        :raise StoreUnavailable: nothing can be written now.
+        """
+        now_ns = self._clock_ns()
+        due = self._database.read(queries.due, {"now_ns": now_ns}, limit=1).to_pylist()
+        if not due:
+            return self._writer.submit(self._remove_expired, now_ns) == EXPIRED_BATCH
+        self._attempt(due[0]["id"], now_ns)
         return True
+
+    def _attempt(self, request_id: str, now_ns: int) -> None:
+        try:
+            if not (self._database.sole_writer or self._writer.submit(self._claim, Claim(request_id, now_ns))):
+                return
+            self._writer.submit(self._advance, Advance(request_id, now_ns))
+        except Exception as error:  # noted with the request, so that no other one waits for it
+            if isinstance(error, StoreUnavailable) and not isinstance(error, TransactionConflict):
+                raise
+            trace = None if isinstance(error, TransactionConflict) else error
+            log.warning("deletion request %s is put off: %s", request_id, error, exc_info=trace)
+            self._writer.submit(self._note_failure, Failure(request_id, error, now_ns))
+        else:
+            self._discarded()

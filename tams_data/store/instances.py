@@ -183,6 +183,18 @@ class Copy:
     attempts: int = 0
 
 
+def claim_copy(transaction: Transaction, claim: tuple[Copy, int, int]) -> bool:
+    """Put a copy that is due at a time off for others until another, both ns UTC: whether it was still due."""
+    copy, now_ns, until_ns = claim
+    found = (row for row in _copies(transaction, copy.object_key) if row["storage_id"] == copy.storage_id)
+    row = next(found, None)
+    if row is None or row["next_ns"] > now_ns:
+        return False
+    names = ["object_key", "storage_id", "next_ns"]
+    transaction.update(schema.OBJECT_COPIES, schema.OBJECT_COPIES.part(names, [{**row, "next_ns": until_ns}]))
+    return True
+
+
 def check_copy(transaction: Transaction, copy: Copy) -> None:
     """Let the bytes of a copy become visible, or raise.
 

@@ -29,6 +29,11 @@ def of_profile(profile_id: str) -> str:
     return f"profile {profile_id}"
 
 
+def of_job(name: str) -> str:
+    """A job that walks through a table: whose turn the next step is."""
+    return f"job {name}"
+
+
 ACCESSES = "accesses"
 """How often objects were asked for: that an object has a row of `object_accesses` yet."""
 

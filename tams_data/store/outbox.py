@@ -35,6 +35,9 @@ from tams_data.queries import sources as source_queries
 SEQUENCED_AT_ONCE = 1000
 """Most events that are given their sequence in one transaction."""
 
+_MOST_NEW = 10**6
+"""More than there ever are without a sequence."""
+
 _REMEMBERED = 10_000
 """Of so many flows it is remembered what collects them."""
 
@@ -227,6 +230,21 @@ def last_sequence(reader: Reader) -> int | None:
     return last
 
 
+def reserve_known(database: Database, transaction: Transaction) -> None:
+    """See that no sequence in the store is given again, after rows came into it past its commands."""
+    if database.sole_writer:
+        return  # it looks for the highest
+    (row,) = transaction.read(lock_queries.events).to_pylist()
+    last = highest(transaction)
+    if row["number"] < last:
+        transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": last}]))
+
+
+def highest(reader: Reader) -> int:
+    """The highest sequence of an event that is there, 0 when there is none."""
+    return int(reader.read(queries.last)["sequence"][0].as_py() or 0)
+
+
 def events_after(reader: Reader, sequence: int, *, limit: int) -> list[Event]:
     """Up to `limit` events after a sequence, in order; none only when there are none."""
     if reader.sorts:
@@ -263,6 +281,19 @@ def _event(row: Mapping[str, Any]) -> Event:
     )
 
 
+def sequenced(reader: Reader) -> pa.Table:
+    """The events that have yet to be given a sequence, as rows of `events` with what they would be given next."""
+    new = reader.read(new_queries.first, limit=_MOST_NEW)
+    (row,) = reader.read(lock_queries.events).to_pylist()
+    return _sequenced(new, row["number"])
+
+
+def _sequenced(new: pa.Table, last: int) -> pa.Table:
+    sequences = pa.array(range(last + 1, last + 1 + new.num_rows), pa.int64())
+    told = new.drop_columns(list(schema.NEW_EVENTS.key)).append_column("sequence", sequences)
+    return told.select(list(schema.EVENTS.names)).cast(schema.EVENTS.arrow)
+
+
 class Sequencer:
     """Gives the events of several writers their sequence; several may be at work."""
 
@@ -288,8 +319,6 @@ class Sequencer:
             last = row["number"] + new.num_rows
             # To have written this row is what keeps two from doing it at once.
             transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": last}]))
-            sequences = pa.array(range(row["number"] + 1, last + 1), pa.int64())
-            told = new.drop_columns(list(schema.NEW_EVENTS.key)).append_column("sequence", sequences)
-            transaction.insert(schema.EVENTS, told.select(list(schema.EVENTS.names)).cast(schema.EVENTS.arrow))
+            transaction.insert(schema.EVENTS, _sequenced(new, row["number"]))
             transaction.delete(schema.NEW_EVENTS, new.select(list(schema.NEW_EVENTS.key)))
         return int(new.num_rows)

@@ -41,6 +41,15 @@ def failed(now_ns: int, error: str) -> dict[str, Any]:
     return {**_ended(now_ns), "status": "error", "error": error}
 
 
+def put_off(attempts: int, error: str, next_ns: int) -> dict[str, Any]:
+    """The columns of a request whose next batch failed, for so many times in a row."""
+    return {"attempts": attempts, "last_error": error, "next_ns": next_ns}
+
+
+UNTROUBLED: Mapping[str, None] = {"attempts": None, "last_error": None, "next_ns": None}
+"""The columns of a request whose last batch did not fail."""
+
+
 def _ended(now_ns: int) -> dict[str, Any]:
     return {"updated_ns": now_ns, "expiry_ns": now_ns + KEPT_NS}
 

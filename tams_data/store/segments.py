@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from tams_data import schema
-from tams_data.engines.base import Transaction
+from tams_data.engines.base import Reader, Transaction
 from tams_data.errors import FlowNotFound, FlowReadOnly, InvalidInput, TamsDataError
 from tams_data.queries import flows as flow_queries
 from tams_data.queries import objects as object_queries
@@ -285,9 +285,15 @@ def _remove(transaction: Announcing, flow: Mapping[str, Any], found: pa.Table, n
     if not found.num_rows:
         return []
     transaction.delete(schema.SEGMENTS, found.select(list(schema.SEGMENTS.key)))
-    orphans = _remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())))
-    discard(transaction, orphans, now_ns)
+    orphans = remove_unreferenced(transaction, sorted(set(found["object_key"].to_pylist())), now_ns)
     events.segments_deleted(transaction, flow, found, now_ns)
+    return orphans
+
+
+def remove_unreferenced(transaction: Transaction, keys: list[int], now_ns: int) -> list[Orphan]:
+    """Delete those objects that nothing refers to; give the bytes that are to be deleted after the commit."""
+    orphans = _remove_unreferenced(transaction, keys)
+    discard(transaction, orphans, now_ns)
     return orphans
 
 
@@ -298,7 +304,7 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
 
     TAMS 8.2, DELETE segments: objects are only deleted when nothing refers to them, as init objects either.
     """
-    unused = _unused(transaction, keys)
+    unused = unreferenced(transaction, keys)
     if not unused:
         return []
     rows = objects_with_instances(transaction, unused).values()
@@ -316,10 +322,11 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
     return orphans + _remove_unreferenced(transaction, inits)
 
 
-def _unused(transaction: Transaction, keys: list[int]) -> list[int]:
+def unreferenced(reader: Reader, keys: list[int]) -> list[int]:
+    """Those of the objects with these keys that no segment uses and no object needs to be initialised, in order."""
     if not keys:
         return []
     wanted = {"keys": pa.table({"key": pa.array(keys, pa.int64())})}
-    used = transaction.read(queries.object_keys, wanted)["object_key"].to_pylist()
-    needed = transaction.read(object_queries.needing_init, wanted)["init_object_key"].to_pylist()
+    used = reader.read(queries.object_keys, wanted)["object_key"].to_pylist()
+    needed = reader.read(object_queries.needing_init, wanted)["init_object_key"].to_pylist()
     return sorted(set(keys).difference(used, needed))

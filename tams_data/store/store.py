@@ -12,17 +12,20 @@ from tams_data.destinations import PUBLIC, Destinations
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore, remote
+from tams_data.queries import jobs as job_queries
 from tams_data.queries import service as service_queries
 from tams_data.store import deletions, flows, instances, objects, profiles, service, sources, webhooks
 from tams_data.store.accesses import AccessCounter
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
+from tams_data.store.checks import Recently, failure
 from tams_data.store.copies import Copier
 from tams_data.store.deletions import Deleted, Deleter, Deletion
 from tams_data.store.delivery import Deliverer, Pruner
 from tams_data.store.discards import Orphan, Sweeper
 from tams_data.store.feed import Feed
 from tams_data.store.flows import ChangeFlow, PutFlow
+from tams_data.store.garbage import Collector, Expirer
 from tams_data.store.instances import AddUrl, InstanceRemover, RemoveInstance, RequestCopy, UrlAdder
 from tams_data.store.jobs import Job, Jobs, wait_s
 from tams_data.store.keys import KeySequence
@@ -42,7 +45,8 @@ from tams_data.store.sizes import Measurer
 from tams_data.store.sources import ChangeSource, CreateSource
 from tams_data.store.webhooks import PutWebhook
 from tams_data.store.writer import Writer, each
-from tams_data.timerange import TimeRange
+from tams_data.timerange import NS_PER_SECOND, TimeRange
+from tams_data.tracing import NO_TRACER, Tracer
 
 _REMEMBERED = 200_000
 """How many allocations are remembered, at some 300 bytes each."""
@@ -69,6 +73,8 @@ class Store:
         delete_at_once: int = 1000,
         copy_max: int = 5 * 2**30,
         count_accesses: bool = True,
+        garbage_after_s: int | None = None,
+        tracer: Tracer = NO_TRACER,
         destinations: Destinations = PUBLIC,
         base_url: str = "",
         webhook_attempts: int = 16,
@@ -78,7 +84,8 @@ class Store:
         """`media` are the media stores by the id of their storage backend; tables are created where missing.
 
         `delete_at_once` is how many segments are deleted in one transaction, and `copy_max` the size in bytes of the
-        largest object that is copied from a URL outside. `count_accesses`: whether `accesses` counts.
+        largest object that is copied from a URL outside. `count_accesses`: whether `accesses` counts. Objects that were
+        not registered, or that nothing refers to, go after `garbage_after_s` seconds; None: never.
         `destinations` are where requests of the store's own may go. `base_url` is the service's, in events that are
         sent; each is tried `webhook_attempts` times, and kept for `events_kept` seconds. So many `event_listeners` may
         follow the `feed` at once.
@@ -89,7 +96,9 @@ class Store:
         self.destinations = destinations
         self.fetch = partial(remote.fetch, destinations=destinations)
         allocations = Allocations(_REMEMBERED if database.sole_writer else 0)
-        self._writer = Writer(database, most=group_commit, rolled_back=allocations.forget, announced=self._announced)
+        self._writer = Writer(
+            database, most=group_commit, rolled_back=allocations.forget, announced=self._announced, tracer=tracer
+        )
         new_key = KeySequence.of(database)
         by_id = {storage_id: one.backend.label for storage_id, one in media.items()}
         labels = {label for label in by_id.values() if label is not None}
@@ -106,7 +115,10 @@ class Store:
         self._put_flow, self._delete = each(flows.put), each(Deleter(delete_at_once, allocations))
         self._add_url, self._request_copy = each(UrlAdder(labels)), each(instances.request_copy)
         self._remove_instance = each(InstanceRemover(by_id))
+        self._media_checks = {storage_id: Recently(one.check) for storage_id, one in media.items()}
         self._closing = threading.Event()
+        self._garbage_after_ns = None if garbage_after_s is None else garbage_after_s * NS_PER_SECOND
+        self._job = partial(Job, tracer=tracer)
         self._sweeper = Sweeper(database, media, self._writer)
         self.accesses = AccessCounter(self._writer) if count_accesses else AccessCounter(self._writer, most=0)
         self.feed = Feed(event_listeners)
@@ -118,15 +130,15 @@ class Store:
             base_url=base_url,
             most_attempts=webhook_attempts,
         )
-        self._delivering = Job("delivering", self._deliverer.step, wait_s=self._deliverer.wait_s)
-        self._sequencing = Job("sequencing", Sequencer(database, sequenced=self._tell).step)
-        pruning = Job("pruning", Pruner(database, self._writer, kept_s=events_kept).step, wait_s=_pruned_after_s)
+        self._delivering = self._job("delivering", self._deliverer.step, wait_s=self._deliverer.wait_s)
+        self._sequencing = self._job("sequencing", Sequencer(database, sequenced=self._tell).step)
+        pruning = self._job("pruning", Pruner(database, self._writer, kept_s=events_kept).step, wait_s=_pruned_after_s)
         self.jobs = Jobs(
             *self._jobs(delete_at_once, copy_max, allocations), self._sequencing, self._delivering, pruning
         )
 
     def _jobs(self, delete_at_once: int, copy_max: int, allocations: Allocations) -> list[Job]:
-        self._sweeping = Job("sweeping", self._sweeper.step)
+        self._sweeping = self._job("sweeping", self._sweeper.step)
         worker = deletions.Worker(
             self.database,
             self._writer,
@@ -142,10 +154,19 @@ class Store:
             alone=self._sweeper.alone,
             closing=self._closing,
         )
-        measuring = Job("measuring", Measurer(self.database, self.media, self._writer).step)
-        self._deleting, self._copying = Job("deleting", worker.step), Job("copying", copier.step)
-        counting = Job("counting", self.accesses.step)
-        return [self._deleting, self._copying, self._sweeping, measuring, counting]
+        measuring = self._job("measuring", Measurer(self.database, self.media, self._writer).step)
+        self._deleting, self._copying = self._job("deleting", worker.step), self._job("copying", copier.step)
+        counting = self._job("counting", self.accesses.step)
+        garbage = self._garbage_jobs(allocations)
+        return [self._deleting, self._copying, *garbage, self._sweeping, measuring, counting]
+
+    def _garbage_jobs(self, allocations: Allocations) -> list[Job]:
+        if (after_ns := self._garbage_after_ns) is None:
+            return []
+        discarded = self._sweeping.wake
+        expirer = Expirer(self.database, self._writer, allocations, after_ns=after_ns, discarded=discarded)
+        collector = Collector(self.database, self._writer, after_ns=after_ns, discarded=discarded)
+        return [self._job("expiring", expirer.step), self._job("collecting", collector.step)]
 
     def create_source(self, source: Mapping[str, Any], *, principal: str | None = None) -> None:
         """Create a source that has no flows yet. See `sources.create`."""
@@ -337,12 +358,30 @@ class Store:
 
     def check(self) -> dict[str, TamsDataError | None]:
         """What the store needs to serve, by name: None where it works, or what is wrong with it. Cheap."""
-        checks: dict[str, Callable[[], object]] = {
-            "database": lambda: self.database.read(service_queries.info),
-            "writer": lambda: self._writer.check(within_s=_WRITER_ANSWERS_WITHIN_S),
-            **{f"storage backend {id_}": media.check for id_, media in self.media.items()},
+        stores = {f"storage backend {id_}": check() for id_, check in self._media_checks.items()}
+        return {
+            "database": failure(lambda: self.database.read(service_queries.info)),
+            "writer": failure(lambda: self._writer.check(within_s=_WRITER_ANSWERS_WITHIN_S)),
+            **stores,
         }
-        return {name: _failure(check) for name, check in checks.items()}
+
+    def watch_commits(self, committed: Callable[[int, int], object]) -> None:
+        """Have every commit told: how many commands it had, and how long it took, ns."""
+        self._writer.committed = committed
+
+    @property
+    def commands_waiting(self) -> int:
+        """How many commands wait to be committed, about."""
+        return self._writer.waiting
+
+    def queues(self) -> list[dict[str, Any]]:
+        """What waits for each job that has a queue: see `queries.jobs.queued`."""
+        after_ns = self._garbage_after_ns
+        before_ns = 0 if after_ns is None else time_ns() - after_ns
+        rows: list[dict[str, Any]] = self.database.read(
+            job_queries.queued, {"expired_before_ns": before_ns}
+        ).to_pylist()
+        return rows
 
     def close(self) -> None:
         """End the jobs, commit what is queued and counted, and release the database."""
@@ -376,11 +415,3 @@ class Store:
 def _pruned_after_s(failures: int) -> float:
     """How long to wait before old events are looked for again, in seconds."""
     return max(60.0, wait_s(failures))
-
-
-def _failure(check: Callable[[], object]) -> TamsDataError | None:
-    try:
-        check()
-    except TamsDataError as error:
-        return error
-    return None

@@ -20,6 +20,7 @@ from tams_data.engines.base import Database
 from tams_data.engines.retrying import retried
 from tams_data.errors import StoreUnavailable, TamsDataError, TransactionConflict
 from tams_data.store.outbox import Announcing, Outbox
+from tams_data.tracing import NO_TRACER, Tracer
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -77,12 +78,15 @@ class Writer:
         most: int = 64,
         rolled_back: Callable[[], object] | None = None,
         announced: Callable[[], object] | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`rolled_back` is called when a group was not committed: for handlers that remember what they wrote.
 
         `announced` is called when events were committed.
         """
-        self._database = database
+        self.committed: Callable[[int, int], object] | None = None
+        """Told of each group: how many commands it had, and how long it took to carry out and commit, ns."""
+        self._database, self._tracer = database, tracer
         self._most = most
         self._rolled_back, self._announced = rolled_back, announced
         self._outbox = Outbox(database)
@@ -100,8 +104,14 @@ class Writer:
         :raise TamsDataError: the command's own verdict; it has written nothing.
         :raise StoreUnavailable: the writer is closed, or the engine cannot write now.
         """
-        result: R = self._enqueue(handler, argument).result()
-        return result
+        with self._tracer.span("commit", command=getattr(handler, "__name__", "")):
+            result: R = self._enqueue(handler, argument).result()
+            return result
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their group, about."""
+        return self._queue.qsize()
 
     def check(self, *, within_s: float) -> None:
         """Return when what was queued before is committed: the writer is at work.
@@ -133,8 +143,11 @@ class Writer:
             group, last = self._gather(first)
             began = monotonic_ns()
             self._commit(group)
+            took_ns = monotonic_ns() - began
+            if self.committed is not None:
+                self.committed(len(group), took_ns)
             self._expected = len(group) + self._queue.qsize()
-            self._patience_ns = min((monotonic_ns() - began) // _PATIENCE, self._most_patience_ns)
+            self._patience_ns = min(took_ns // _PATIENCE, self._most_patience_ns)
             if last:
                 return
 
@@ -173,7 +186,7 @@ class Writer:
         Of a conflict, nothing: it is to be carried out again.
         """
         try:
-            with self._database.transaction() as transaction:
+            with self._tracer.span("transaction", commands=len(group)), self._database.transaction() as transaction:
                 announcer = self._outbox.begin(transaction)
                 verdicts = list(zip(group, _carry_out(announcer, group), strict=True))
                 return verdicts, announcer.write()

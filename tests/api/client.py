@@ -21,8 +21,8 @@ from tests.api import specification
 from tests.api.builders import Json
 
 BESIDE_THE_SPECIFICATION = re.compile(
-    r"/media[^/]*/|/flows/[^/]+/(hls\.m3u8|stretch\.mp4)$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/events$|/health$"
-    r"|/analytics/|/deletion-requests|/tables|/keeping/|/access-token$"
+    r"/media[^/]*/|/flows/[^/]+/(hls\.m3u8|stretch\.mp4)$|/openapi\.json$|/docs$|/swagger|/redoc|/webhooks$|/events$|/health"
+    r"|/analytics/|/deletion-requests|/tables|/keeping/|/jobs$|/metrics$|/access-token$"
 )
 """Paths that the service has and TAMS does not."""
 
@@ -168,6 +168,15 @@ def content_of(response: TestResponse) -> bytes:
     if coding is None or not response.data:
         return response.data
     return bytes(pa.input_stream(pa.py_buffer(response.data), compression=coding).read())
+
+
+OF_ONE_REQUEST = ("traceparent", "x-request-id")
+"""Headers that name the one request they answer."""
+
+
+def lasting(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers of an answer but for those that name the request: what the same request gets again."""
+    return {name: value for name, value in headers if name.lower() not in OF_ONE_REQUEST}
 
 
 def as_object(response: TestResponse) -> Json:

@@ -24,6 +24,8 @@ class Service:
     The process leads a group of its own, so that it can be ended with all that it started, and nothing else.
     """
 
+    command = "serve"
+
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` are further `TAMS_*` variables."""
         self.folder = folder
@@ -59,7 +61,7 @@ class Service:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from api.cli import main; main()", "serve"],
+                [sys.executable, "-c", "from api.cli import main; main()", self.command],
                 cwd=self.folder,  # no .env of the project's is read
                 env={**inherited, **own, **self._settings},
                 stdout=log,
@@ -117,6 +119,16 @@ class Service:
             return httpx.get(f"{self.url}/service", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
+
+
+class Worker(Service):
+    """`tams worker`, likewise; it answers nobody."""
+
+    command = "worker"
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.logged()}"
+        return "are carried out" in self.logged()
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 from tests.api.builders import FLOWS, Json, profile, video_flow
-from tests.api.client import CheckedClient, as_object, client_of
+from tests.api.client import CheckedClient, as_object, client_of, lasting
 from tests.strategies import time_range_texts
 
 FLOW_ID = "4f79cfd1-c057-47f4-8e4d-1b126ca7bf34"
@@ -72,7 +72,7 @@ def served(shared_client: CheckedClient) -> CheckedClient:
 def test_head_answers_as_get_does_but_without_a_body(served: CheckedClient, path: str, query: str) -> None:
     get, head = served.get(path + query), served.head(path + query)
     assert head.status_code == get.status_code
-    assert dict(head.headers) == dict(get.headers)
+    assert lasting(head.headers) == lasting(get.headers)
     assert head.headers["Content-Length"] == str(len(get.data))
     assert head.data == b""
 

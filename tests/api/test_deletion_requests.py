@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import time_ns
 
 import pytest
 
 from tams_data import media
 from tams_data.engines.base import Database
+from tams_data.errors import StoreUnavailable, TransactionConflict
 from tams_data.settings import Settings
+from tams_data.store import deletions
+from tams_data.store.attempts import retry_s
 from tams_data.store.store import Store
 from tests.api.builders import Json, new_id, video_flow
 from tests.api.client import CheckedClient, as_list, as_object, client_of
@@ -229,3 +233,110 @@ def test_posted_request_is_refused(
     given = body if status == 404 or not body else {"flow_id": flow["id"], **body}
     response = client.post("/deletion-requests", json=given)
     assert (response.status_code, as_object(response).get("field")) == (status, field)
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+MOST_ATTEMPTS = 3
+
+
+class Failing:
+    """A job whose clock a test moves on, and whose next batches fail for some requests with an error."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception, *requests: str) -> None:
+        self.now_ns, self.error, self.requests = time_ns(), error, requests
+        monkeypatch.setattr("tams_data.store.deletions.MOST_ATTEMPTS", MOST_ATTEMPTS)
+        self._worker = store._deleting._step.__self__
+        monkeypatch.setattr(self._worker, "_clock_ns", lambda: self.now_ns)
+        advance = self._worker._advance
+
+        def fail(transaction, arguments):
+            if any(argument.request_id in self.requests for argument in arguments):
+                raise self.error
+            return advance(transaction, arguments)
+
+        monkeypatch.setattr(self._worker, "_advance", fail)
+
+    def step(self, *, after_s: int = 0) -> bool:
+        self.now_ns += after_s * 10**9
+        return self._worker.step()
+
+    def run(self, *, after_s: int = 0) -> None:
+        """Take what is due then; the clock stands still meanwhile."""
+        self.step(after_s=after_s)
+        while self.step():
+            pass
+
+
+def _two(client: CheckedClient) -> tuple[str, str]:
+    ids = [client.create_flow(video_flow())["id"] for _ in range(2)]
+    first, second = (as_object(client.post("/deletion-requests", json={"flow_id": one}))["id"] for one in ids)
+    return first, second
+
+
+def _status(client: CheckedClient, request_id: str) -> str:
+    return as_object(client.get(f"/flow-delete-requests/{request_id}"))["status"]
+
+
+def test_request_whose_batch_fails_holds_up_no_other_and_is_tried_again(
+    client: CheckedClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = _two(client)
+    failing = Failing(store, monkeypatch, ValueError("unforeseen"), first)
+    failing.run()
+    assert (_status(client, first), _status(client, second)) == ("created", "done")
+    queued = {row["job"]: row for row in store.queues()}["deleting"]
+    assert (queued["waiting"], queued["failing"], queued["error"]) == (1, 1, "ValueError: unforeseen")
+    failing.requests = ()
+    assert not failing.step(after_s=retry_s(1) - 1), "it waits its time"
+    failing.step(after_s=1)
+    assert _status(client, first) == "done"
+    assert {row["job"]: row for row in store.queues()}["deleting"]["waiting"] == 0
+
+
+def test_request_that_fails_too_often_ends_with_an_error(
+    client: CheckedClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = _two(client)
+    failing = Failing(store, monkeypatch, ValueError("unforeseen"), first)
+    for attempt in range(MOST_ATTEMPTS):
+        assert _status(client, first) == "created", attempt
+        failing.run(after_s=retry_s(MOST_ATTEMPTS))
+    failed = as_object(client.get(f"/flow-delete-requests/{first}"))
+    assert (failed["status"], failed["error"]["type"]) == ("error", "ValueError")
+    assert failed["error"]["summary"] == "unforeseen"
+    assert failed["expiry"] > failed["updated"]
+
+
+def test_request_that_another_process_claimed_is_left_to_it_for_a_while(client: CheckedClient, store: Store) -> None:
+    first, _ = _two(client)
+    now_ns = time_ns()
+    with store.database.transaction() as transaction:
+        assert deletions.claim(transaction, deletions.Claim(first, now_ns))
+    with store.database.transaction() as transaction:
+        assert not deletions.claim(transaction, deletions.Claim(first, now_ns + deletions.CLAIM_NS - 1))
+    store.jobs.run_due()
+    assert _status(client, first) == "created"
+    with store.database.transaction() as transaction:
+        assert deletions.claim(transaction, deletions.Claim(first, now_ns + deletions.CLAIM_NS))
+        assert not deletions.claim(transaction, deletions.Claim(first, now_ns + deletions.CLAIM_NS))
+
+
+def test_conflicts_never_end_a_request(client: CheckedClient, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tams_data.store.writer.retried", lambda attempt: attempt())
+    first, _ = _two(client)
+    failing = Failing(store, monkeypatch, TransactionConflict("another was first"), first)
+    for _ in range(MOST_ATTEMPTS + 1):
+        failing.run(after_s=retry_s(MOST_ATTEMPTS))
+    assert _status(client, first) == "created"
+
+
+def test_store_that_cannot_be_written_is_no_fault_of_a_request(
+    client: CheckedClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = _two(client)
+    failing = Failing(store, monkeypatch, StoreUnavailable("the disk is full"), first)
+    with pytest.raises(StoreUnavailable):
+        failing.step()
+    assert {row["job"]: row for row in store.queues()}["deleting"]["failing"] == 0

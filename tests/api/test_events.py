@@ -121,7 +121,7 @@ class Stream:
 
 @contextmanager
 def listening(url: str, headers: dict[str, str] | None = None, **query: str) -> Iterator[Stream]:
-    with httpx.stream("GET", f"{url}/events", params=query, headers=headers or {}, timeout=20) as response:
+    with httpx.stream("GET", f"{url}/events", params=query, headers=headers or {}, timeout=60) as response:
         assert response.status_code == 200, response.read()
         assert response.headers["Content-Type"].startswith("text/event-stream")
         stream = Stream(response)
@@ -130,7 +130,7 @@ def listening(url: str, headers: dict[str, str] | None = None, **query: str) -> 
 
 
 def put(url: str, flow: Json) -> None:
-    assert httpx.put(f"{url}/flows/{flow['id']}", json=flow).status_code in (201, 204)
+    assert httpx.put(f"{url}/flows/{flow['id']}", json=flow, timeout=60).status_code in (201, 204)
 
 
 LISTENERS = 8
@@ -178,21 +178,21 @@ def test_a_listener_hears_what_it_asks_for(service_url: str) -> None:
 
 def test_listeners_are_few_and_those_who_left_make_room(service_url: str) -> None:
     def room() -> bool:
-        with httpx.stream("GET", f"{service_url}/events") as found:
+        with httpx.stream("GET", f"{service_url}/events", timeout=60) as found:
             return found.status_code == 200
 
     with ExitStack() as held:
         for _ in range(LISTENERS):
-            response = held.enter_context(httpx.stream("GET", f"{service_url}/events"))
+            response = held.enter_context(httpx.stream("GET", f"{service_url}/events", timeout=60))
             if response.status_code == 503:
                 break  # of an earlier test one has not been missed yet
         else:
-            response = httpx.get(f"{service_url}/events")
+            response = httpx.get(f"{service_url}/events", timeout=60)
         assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert httpx.head(f"{service_url}/events").status_code == 200
         assert httpx.get(f"{service_url}/flows").status_code == 200
     put(service_url, video_flow())  # who left shows when something is sent
-    wait_until(room, within_s=10, failing=lambda: "no room is made")
+    wait_until(room, within_s=60, failing=lambda: "no room is made")
 
 
 @pytest.mark.parametrize(
@@ -245,5 +245,5 @@ def test_what_was_acknowledged_is_sent_though_the_process_is_killed_while_it_sen
         def told() -> list[str]:
             return [body["event"]["flow"]["id"] for body in receiver.bodies]
 
-        wait_until(lambda: last["id"] in told(), within_s=20, failing=lambda: str(len(told())))
+        wait_until(lambda: last["id"] in told(), within_s=60, failing=lambda: str(len(told())))
         assert [one for one in dict.fromkeys(told()) if one in acknowledged] == acknowledged

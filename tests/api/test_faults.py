@@ -154,7 +154,8 @@ def test_a_disk_that_fills_up_stops_writes_only_and_they_go_on_when_there_is_roo
     check(disk.folder / "tams.duckdb", recorder.acknowledged)
 
 
-@pytest.mark.parametrize("disk", SIZES, indirect=True)
+@pytest.mark.soak
+@pytest.mark.parametrize("disk", [8, 24], indirect=True)
 def test_a_service_that_is_ended_while_its_disk_is_full_loses_nothing(service: Service, disk: SmallDisk) -> None:
     service.start()
     with httpx.Client(base_url=service.url, timeout=30) as client:

@@ -22,13 +22,23 @@ def checks(client: CheckedClient, status: int) -> dict[str, bool]:
 
 def test_service_that_works_is_ready_and_says_what_was_checked(client: CheckedClient, store: Store) -> None:
     (storage_id,) = store.media
-    assert checks(client, 200) == {"database": True, "writer": True, f"storage backend {storage_id}": True}
+    assert checks(client, 200) == {
+        "database": True,
+        "writer": True,
+        f"storage backend {storage_id}": True,
+        "requests": True,
+    }
 
 
 def test_service_without_its_media_folder_is_not_ready(client: CheckedClient, store: Store, settings: Settings) -> None:
     (storage_id,) = store.media
     shutil.rmtree(settings.data_dir / "media")
-    assert checks(client, 503) == {"database": True, "writer": True, f"storage backend {storage_id}": False}
+    assert checks(client, 503) == {
+        "database": True,
+        "writer": True,
+        f"storage backend {storage_id}": False,
+        "requests": True,
+    }
     assert as_object(client.get("/health"))["detail"] == f"not ready: storage backend {storage_id}"
     assert client.get("/health").headers["Retry-After"] == "1"
 
@@ -36,7 +46,12 @@ def test_service_without_its_media_folder_is_not_ready(client: CheckedClient, st
 def test_service_whose_database_is_closed_is_not_ready(client: CheckedClient, store: Store) -> None:
     (storage_id,) = store.media
     store.database.close()
-    assert checks(client, 503) == {"database": False, "writer": False, f"storage backend {storage_id}": True}
+    assert checks(client, 503) == {
+        "database": False,
+        "writer": False,
+        f"storage backend {storage_id}": True,
+        "requests": True,
+    }
 
 
 def test_service_that_is_closing_is_not_ready(client: CheckedClient, store: Store) -> None:
@@ -48,3 +63,9 @@ def test_checking_writes_nothing(client: CheckedClient, settings: Settings) -> N
     before = sorted(settings.data_dir.rglob("*"))
     checks(client, 200)
     assert sorted(settings.data_dir.rglob("*")) == before
+
+
+def test_service_lives_whatever_it_needs(client: CheckedClient, store: Store) -> None:
+    store.close()
+    response = client.get("/health/live")
+    assert (response.status_code, as_object(response)) == (200, {"live": True})

@@ -233,6 +233,7 @@ def test_what_is_served_answers_as_it_is_described(shared_client: CheckedClient,
         Draft202012Validator(answer["content"]["application/json"]["schema"], registry=registry).validate(response.json)
         of_every_answer = {"Content-Type", "Content-Length", "Vary", "Cache-Control"}
         of_every_answer |= {"Content-Security-Policy", "Referrer-Policy", "X-Content-Type-Options"}
+        of_every_answer |= {"X-Request-Id", "traceparent"}
         told, given = set(answer.get("headers", {})), set(response.headers.keys())
         assert given - of_every_answer <= told, path
         assert told - given <= {"Link", "X-Paging-NextKey", "X-Paging-Reverse-Order"}, path

@@ -148,8 +148,10 @@ def _group_commit(*, seconds: int = 8) -> Figure:
             emulator.counts()
             until = time.monotonic() + seconds
             run_all(clients, until)
-            # Each that adds segments updates the timelines of their flows once; what jobs look for, they only read.
-            transactions = emulator.counts()["requests"]["update"]
+            requests = emulator.counts()["requests"]
+            # One that adds segments inserts into four tables and updates one, one that puts their events in order
+            # inserts into one and updates one; what other jobs look for, they only read.
+            transactions = (requests["insert"] - requests["update"]) / 3
     posts = sum(client.posts for client in clients)
     each = posts / transactions
     return Figure("VAST, single posts, 16 clients", each, "segments", "a transaction", 8, "at least 8", each >= 8)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tests.vast_emulator.answers import Answer
 from tests.vast_emulator.errors import Conflict, SlowDown
@@ -46,13 +47,34 @@ class Fault:
         return True
 
 
+class Storm:
+    """Faults of any effect that hit requests at random: of `one_in` requests one, in the long run."""
+
+    def __init__(self, one_in: int, seed: int) -> None:
+        """The same `seed` hits the same requests, as far as they come in the same order."""
+        self._one_in, self._random = one_in, random.Random(seed)
+
+    def of(self) -> list[Fault]:
+        """Return the fault that hits the next request, if one does."""
+        if self._random.randrange(self._one_in):
+            return []
+        effect = self._random.choice(get_args(Effect))
+        return [Fault(effect, seconds=0.05, after_bytes=self._random.choice((0, 10, 1000)))]
+
+
 class Faults:
     """The faults that are to come."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._faults: list[Fault] = []
+        self._storm: Storm | None = None
         self._lock = threading.Lock()
+
+    def rage(self, storm: Storm) -> None:
+        """Let a storm happen until the faults are cleared."""
+        with self._lock:
+            self._storm = storm
 
     def add(self, fault: Fault) -> None:
         """Let a fault happen, after those that were added before."""
@@ -63,11 +85,13 @@ class Faults:
         """Let no more faults happen."""
         with self._lock:
             self._faults.clear()
+            self._storm = None
 
     def of(self, kind: str) -> list[Fault]:
         """Return the faults that hit a request of `kind`."""
         with self._lock:
-            return [fault for fault in self._faults if fault.take(kind)]
+            found = [fault for fault in self._faults if fault.take(kind)]
+            return found + (self._storm.of() if self._storm else [])
 
 
 def before(faults: list[Fault]) -> None:

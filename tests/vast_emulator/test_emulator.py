@@ -20,7 +20,7 @@ from vastdb.session import Session
 
 from tests.vast_emulator.conftest import Numbers, numbers_in, rolled_back
 from tests.vast_emulator.emulator import ACCESS_KEY, CONTROL, SECRET_KEY, Emulator
-from tests.vast_emulator.faults import Fault
+from tests.vast_emulator.faults import Fault, Faults, Storm
 from tests.vast_emulator.fixtures import connected
 
 
@@ -162,3 +162,13 @@ def test_a_process_keeps_its_data_and_is_controlled_over_http(tmp_path: Path):
         table = tx.bucket("other").schema("schema").table("numbers")
         assert numbers_in(table) == [10, 20, 30]
         assert table.insert(pa.table({"number": [40], "text": ["d"]})).to_pylist() == [3]
+
+
+def test_a_storm_hits_a_share_of_all_requests_until_it_is_cleared() -> None:
+    faults = Faults()
+    faults.rage(Storm(one_in=10, seed=1))
+    hits = [one.effect for _ in range(5000) for one in faults.of("query")]
+    assert 400 < len(hits) < 600
+    assert set(hits) == {"latency", "slowdown", "conflict", "drop", "lost_answer"}
+    faults.clear()
+    assert not any(faults.of("query") for _ in range(100))

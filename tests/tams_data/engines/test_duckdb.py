@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
@@ -262,3 +263,17 @@ def test_options_in_any_order_are_the_same_options():
 
     assert sql_of(query, {}, limit=1, column="key") == sql_of(query, {}, column="key", limit=1)
     assert len(built) == 1
+
+
+def test_closing_brings_what_is_committed_into_the_file_though_other_threads_have_read(tmp_path):
+    path = tmp_path / "tams.duckdb"
+    database = DuckDB(path)
+    database.create_tables()
+    threads = [threading.Thread(target=lambda: rows_of(database, FLOWS)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert path.with_name("tams.duckdb.wal").exists()
+    database.close()
+    assert not path.with_name("tams.duckdb.wal").exists()
+    database.close()

@@ -8,6 +8,7 @@ import pytest
 
 from tams_data import schema
 from tams_data.engines.base import Database
+from tams_data.store import outbox
 from tams_data.timerange import TimeRange
 from tests.conftest import ENGINES
 from tests.tams_data.builders import (
@@ -16,6 +17,7 @@ from tests.tams_data.builders import (
     MULTI,
     NOW_NS,
     Commands,
+    event_row,
     everything,
     flow,
     fragmented_flow,
@@ -73,6 +75,9 @@ def put_beside(database: Database) -> None:
         copy = {"object_key": 1, "storage_id": "other", "attempts": 0, "next_ns": 1, "created_ns": 1}
         insert(transaction, schema.OBJECT_COPIES, copy)
         insert(transaction, schema.OBJECT_ACCESSES, {"object_key": 1, "media_gets": 2, "urls_given": 3, "last_ns": 4})
+        if database.sole_writer:
+            first = 1 + outbox.highest(transaction)
+            insert(transaction, schema.EVENTS, *(event_row(one) for one in (first, first + 1)))
         insert(transaction, schema.DISCARDED_BYTES, {"object_id": "gone", "storage_id": BACKEND, "created_ns": 1})
 
 

@@ -22,10 +22,11 @@ from tams_data.keeping import backup, contents, manifest
 from tams_data.keeping.restore import restore
 from tams_data.keeping.verify import verify
 from tams_data.keeping.versions import brought_forward, check_store
+from tams_data.store import outbox
 from tams_data.store.keys import KeySequence
 from tests import vast_engine
 from tests.disks import small_disk
-from tests.tams_data.builders import everything, insert, object_row
+from tests.tams_data.builders import everything, insert, object_row, rows_of
 from tests.tams_data.keeping.conftest import fill
 
 ENGINES = {"embedded": lambda: DuckDB(None), "cluster": vast_engine.database}
@@ -86,7 +87,17 @@ def test_a_backup_of_one_engine_is_restored_into_the_other_and_back(store: DuckD
         assert list(verify(cluster)) == []
         last = max(row["key"] for row in before["objects"])
         assert KeySequence.of(cluster)() > last, "a key would be given out again"
+        events = before["events"]
+        assert outbox.last_sequence(cluster) == events[-1]["sequence"], "a sequence would be given out again"
         assert backed_up(cluster, tmp_path / "back").engine == "vast"
+        new = {name: value for name, value in events[-1].items() if name != "sequence"}
+        with cluster.transaction() as transaction:
+            insert(transaction, schema.NEW_EVENTS, {**new, "number": 1, "writer": "w"})
+        backed_up(cluster, tmp_path / "with-an-event")
+    with opened("embedded") as embedded:
+        restore(embedded, tmp_path / "with-an-event")
+        told = rows_of(embedded, schema.EVENTS)
+        assert told == [*events, {**new, "sequence": events[-1]["sequence"] + 1}]
     with opened("embedded") as embedded:
         restore(embedded, tmp_path / "back")
         assert restored_rows(embedded) == before

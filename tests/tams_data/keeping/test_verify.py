@@ -16,6 +16,7 @@ from tests.tams_data.builders import (
     AUDIO,
     BACKEND,
     VIDEO,
+    event_row,
     everything,
     flow_row,
     insert,
@@ -274,12 +275,13 @@ def test_each_finding_names_what_it_is_of(filled: Database) -> None:
     assert told["untrue-timelines"].row["flow_id"] in ("x", B)
 
 
-def test_keys_that_would_be_given_out_again_are_reserved(filled: Database) -> None:
+def test_keys_and_sequences_that_would_be_given_out_again_are_reserved(filled: Database) -> None:
     if filled.sole_writer:
         pytest.skip("the sole writer looks for the highest key itself")
     with filled.transaction() as transaction:
         insert(transaction, schema.OBJECTS, object_row(10_000, start_ns=0, end_ns=1))
         insert(transaction, schema.OBJECT_INSTANCES, instance(10_000, storage_id=BACKEND))
-    assert [one.rule for one in verify(filled)] == ["spent-keys"]
-    assert [one.mended for one in repair(filled, verify(filled))] == [True]
+        insert(transaction, schema.EVENTS, event_row(10_000))
+    assert [one.rule for one in verify(filled)] == ["spent-keys", "spent-sequences"]
+    assert [one.mended for one in repair(filled, verify(filled))] == [True, True]
     assert list(verify(filled)) == []

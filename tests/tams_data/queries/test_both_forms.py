@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tams_data import schema
-from tams_data.queries import deletions, events, flows, objects, segments, sources
+from tams_data.queries import deletions, events, flows, jobs, objects, segments, sources
 from tams_data.schema import id_hash, tag_term
 from tams_data.timerange import MAX_NS
 from tests.tams_data.builders import (
@@ -105,6 +105,8 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     *((objects.referring_flows, {"key": key}, {"is_init": key == 4, "limit": 9}) for key in (1, 4)),
     (objects.referring_flows, {"key": 1, "after": ("",), "no_tags": (LIVE,)}, {"is_init": False, "limit": 9}),
     (objects.last_key, {}, {}),
+    (objects.allocated_before, {"before_ns": 2**62}, {"limit": 9}),
+    (objects.registered_before, {"after_key": 1, "before_ns": 2**62}, {"limit": 2}),
     *((objects.seen, {"keys": [1, 4, 99]}, {"inits": inits}) for inits in (False, True)),
     *(
         (deletions.page, {}, {"limit": 9, "sort_by": by, "reverse": back})
@@ -115,9 +117,12 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (deletions.by_id, {"request_id": "waiting"}, {}),
     (deletions.unfinished, {}, {}),
     (deletions.unfinished, OF_A, {}),
+    (deletions.due, {"now_ns": 9}, {"limit": 9}),
     (deletions.expired, {"now_ns": 9}, {"limit": 9}),
     (deletions.discarded, {"storage_id": BACKEND}, {"limit": 9}),
     (deletions.discarded_of, {"object_ids": ["gone", "none"]}, {}),
+    (jobs.queued, {"expired_before_ns": 2**62}, {}),
+    (jobs.walk, {"job": "walking"}, {}),
     (events.page, {"after": 1}, {"limit": 3}),
     (events.between, {"after": 1, "until": 4}, {}),
     (events.last, {}, {}),
@@ -128,7 +133,8 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
 
 IN_ORDER = {
     *(segments.page, flows.page, sources.page, objects.referring_flows, objects.copies_due, objects.unsized),
-    *(deletions.page, deletions.unfinished, deletions.discarded, events.page, events.between),
+    *(deletions.page, deletions.unfinished, deletions.due, deletions.discarded, events.page, events.between),
+    *(objects.registered_before, jobs.queued),
     *(flows.members, flows.collecting, sources.members, sources.collecting),
 }
 
@@ -162,6 +168,7 @@ def filled(database):
         transaction.delete(schema.EVENTS, schema.EVENTS.keys(rows_of(transaction, schema.EVENTS)))
         insert(transaction, schema.EVENTS, *(event_row(sequence) for sequence in range(1, 6)))
         insert(transaction, schema.OBJECT_ACCESSES, {"object_key": 1, "media_gets": 2, "urls_given": 3, "last_ns": 4})
+        insert(transaction, schema.JOB_WALKS, {"job": "walking", "position": 7, "next_ns": 8})
         insert(transaction, schema.DISCARDED_BYTES, {"object_id": "gone", "storage_id": BACKEND, "created_ns": 1})
     return database
 
@@ -191,7 +198,7 @@ def test_every_query_is_among_the_cases():
     """A query is a public function of one of the modules whose first parameter is `tables`."""
     there = {
         function
-        for module in (segments, flows, sources, objects, deletions, events)
+        for module in (segments, flows, sources, objects, deletions, events, jobs)
         for function in vars(module).values()
         if callable(function) and getattr(function, "__module__", None) == module.__name__
         if not function.__name__.startswith("_") and function.__code__.co_varnames[:1] == ("tables",)

@@ -10,7 +10,7 @@ import pytest
 from tams_data import schema
 from tams_data.errors import MediaStoreFailed
 from tams_data.media import LocalMediaStore
-from tams_data.store.copies import MOST_ATTEMPTS
+from tams_data.store.attempts import MOST_ATTEMPTS
 from tams_data.store.discards import Orphan, discard
 from tams_data.store.store import Store
 from tests.tams_data.builders import flow, rows_of, segment

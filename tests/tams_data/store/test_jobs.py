@@ -124,3 +124,34 @@ def test_a_step_is_not_taken_twice_at_once():
     job.run()
     job.close()
     assert max(most) == 1
+
+
+def test_a_job_tells_how_it_fares():
+    outcomes = [None, ValueError("no"), ValueError("no way")]
+    states = []
+
+    def step() -> bool:
+        states.append(job.state())
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+        return False
+
+    job = Job("test", step)
+    assert (job.state().started, job.state().steps, job.state().done_ns) == (False, 0, None)
+    job.run()
+    assert states[0].since_ns is not None
+    succeeded = job.state()
+    assert (succeeded.steps, succeeded.failures, succeeded.error, succeeded.since_ns) == (1, 0, None, None)
+    job.run()
+    job.run()
+    failed = job.state()
+    assert (failed.steps, failed.failed_steps, failed.failures, failed.error) == (3, 2, 2, "ValueError: no way")
+    assert failed.done_ns == succeeded.done_ns
+
+
+def test_only_the_jobs_that_are_named_are_started():
+    jobs = Jobs(*(Job(name, lambda: False, wait_s=lambda _: 60.0) for name in ("a", "b")))
+    jobs.start("b")
+    assert [(one.name, one.started) for one in jobs.states()] == [("a", False), ("b", True)]
+    jobs.close()

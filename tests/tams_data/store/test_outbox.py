@@ -12,10 +12,21 @@ from tams_data import schema
 from tams_data.engines.vast import Vast
 from tams_data.errors import FlowReadOnly, TransactionConflict
 from tams_data.queries import locks as lock_queries
-from tams_data.store.outbox import NewEvent, Outbox, Sequencer, events_after, last_sequence
+from tams_data.store.outbox import NewEvent, Outbox, Sequencer, events_after, last_sequence, reserve_known
 from tams_data.timerange import TimeRange
 from tests import vast_engine
-from tests.tams_data.builders import AUDIO, MULTI, Commands, flow, insert, rows_of, scratch, segment, uncontrolled
+from tests.tams_data.builders import (
+    AUDIO,
+    MULTI,
+    Commands,
+    event_row,
+    flow,
+    insert,
+    rows_of,
+    scratch,
+    segment,
+    uncontrolled,
+)
 
 
 def told(database) -> list[tuple[str, str | None]]:
@@ -134,6 +145,16 @@ def test_reading_goes_on_where_much_was_removed(database, commands):
     assert [event.flow_id for event in events_after(database, 0, limit=2)] == ["f3"]
     commands.put_flow(flow(id="g", source_id="s"))
     assert told(database)[-1] == ("flows/created", "g"), "sequences go on"
+
+
+def test_sequences_go_on_after_events_that_were_restored(database, commands):
+    with database.transaction() as transaction:
+        insert(transaction, schema.EVENTS, *(event_row(sequence) for sequence in (3, 4)))
+        reserve_known(database, transaction)
+    assert last_sequence(database) == 4
+    commands.create_source({"id": "s", "format": AUDIO})
+    assert told(database) == [("sources/deleted", None), ("sources/deleted", None), ("sources/created", None)]
+    assert last_sequence(database) == 5
 
 
 def test_what_is_rolled_back_is_not_told(database):

@@ -1,0 +1,135 @@
+"""`tams worker` and `tams jobs`: what goes on in the background, as a process, and for a person to look at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from time import time_ns
+from types import FrameType
+from typing import Any
+
+import click
+
+from api.cli.options import of_a_service
+from api.cli.tables import echo_json, echo_table, text_of
+from tams_data.client.connection import Connection
+from tams_data.errors import InvalidSetting
+from tams_data.settings import Settings
+from tams_data.timerange import NS_PER_SECOND
+
+
+@click.command()
+def worker() -> None:
+    """Carry out the jobs of a store on VAST Database, and nothing else.
+
+    Several may, beside services with TAMS_JOBS=false or without it. At SIGTERM each ends the step it is in.
+    """
+    from api.watching import logs  # noqa: PLC0415  # these load every engine, which no other command needs
+    from tams_data.store.opening import open_store  # noqa: PLC0415
+
+    settings = Settings.load()
+    _refuse_embedded(settings)
+    logs.configure(settings)
+    told = _told_to_end()
+    store = open_store(settings)
+    try:
+        store.jobs.start()
+        click.echo(f"The jobs of {settings.database} are carried out; stop with Ctrl-C.")
+        told.wait()
+    finally:
+        store.close()
+
+
+def _told_to_end() -> threading.Event:
+    """What is set by the first signal that ends a process; the second ends it.
+
+    Ctrl-C as well where a shell has started the process in the background, which has it ignored.
+    """
+    told = threading.Event()
+
+    def tell(_: int, __: FrameType | None) -> None:
+        if told.is_set():
+            os._exit(1)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    return told
+
+
+def _is_embedded(settings: Settings) -> bool:
+    return settings.database.startswith("duckdb:")
+
+
+def _refuse_embedded(settings: Settings) -> None:
+    """Refuse a database that only the service can open.
+
+    :raise InvalidSetting: it is one.
+    """
+    if _is_embedded(settings):
+        raise InvalidSetting(
+            f"{settings.database} is open in one process alone: `tams run` and `tams serve` carry out its jobs"
+        )
+
+
+@click.command()
+@of_a_service
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every figure")
+def jobs(url: str | None, token: str | None, as_json: bool) -> None:
+    """Show what the jobs do, what waits for them, and what failed.
+
+    Of a store on VAST Database its tables are read, unless a service is named, whose process is then shown as well.
+    """
+    settings = Settings.load()
+    ask = url is not None or _is_embedded(settings)
+    found = _of_service(url or settings.url, token) if ask else _of_database(settings)
+    if as_json:
+        echo_json(found)
+    else:
+        echo_table(_HEADER, [_cells(one) for one in found])
+
+
+def _of_service(url: str, token: str | None) -> list[dict[str, Any]]:
+    connection = Connection(url, token, timeout_s=10, retries=1, connections=1)
+    try:
+        found: list[dict[str, Any]] = connection.request("GET", "jobs").json()
+    finally:
+        connection.close()
+    return found
+
+
+def _of_database(settings: Settings) -> list[dict[str, Any]]:
+    from api.watching.jobs import described  # noqa: PLC0415  # it loads Flask
+    from tams_data import engines  # noqa: PLC0415
+    from tams_data.queries.jobs import queued  # noqa: PLC0415
+
+    database = engines.connect(settings.database)
+    try:
+        before_ns = time_ns() - (settings.object_timeout + settings.garbage_grace) * NS_PER_SECOND
+        return described([], database.read(queued, {"expired_before_ns": before_ns}).to_pylist())
+    finally:
+        database.close()
+
+
+_HEADER = ("JOB", "STATE", "WAITING", "OLDEST", "FAILING", "LAST SUCCESS", "ERROR")
+
+
+def _cells(job: Mapping[str, Any]) -> tuple[str, ...]:
+    error = job.get("queue_error") or (job.get("error") if job.get("failures") else None)
+    shown = (job.get(name) for name in ("waiting", "oldest", "failing", "succeeded"))
+    return (job["name"], _state(job), *map(text_of, shown), text_of(error))
+
+
+def _state(job: Mapping[str, Any]) -> str:
+    if job.get("running"):
+        return "running"
+    if job.get("failures") or job.get("failing"):
+        return "failing"
+    if job.get("waiting"):
+        return "queued"
+    return "not here" if job.get("started") is False else "idle"
+
+
+COMMANDS = (worker, jobs)
