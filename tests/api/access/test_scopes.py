@@ -63,7 +63,6 @@ OURS = {
     "/flows/{flow_id}/stretch.mp4": {"GET": READERS},
     "/events": {"GET": READERS},
     "/access-token": {"GET": READERS},
-    "/events": {"GET": READERS},
     "/tables": {"GET": READERS},
     "/metrics": {"GET": READERS},
     "/jobs": {"GET": NOBODY},
