@@ -115,9 +115,10 @@ def lists(document: Json) -> Iterator[str]:
 
 
 def test_every_list_and_every_analysis_shows_a_tenant_nothing_of_the_others(
-    news: Tenant, sport: Tenant, document: Json, subtests: pytest.Subtests
+    news: Tenant, sport: Tenant, document: Json, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = list(lists(document))
+    monkeypatch.setattr("api.events.LONGEST_S", 0.2)
+    paths = [*lists(document), "/events?after=0"]
     assert len(paths) > 40
     shown: dict[str, bool] = {}
     for path in paths:
@@ -132,6 +133,7 @@ def test_every_list_and_every_analysis_shows_a_tenant_nothing_of_the_others(
         *("/flows", "/sources", "/service/webhooks", "/webhooks", "/analytics/flows", "/analytics/coverage"),
         *("/analytics/timeline", "/analytics/gaps", "/analytics/storage-by-source", "/analytics/unreferenced-objects"),
         *(f"/tables/{name}" for name in ("sources", "flows", "flow_collections", "flow_timelines", "segments")),
+        *("/events?after=0", "/tables/events"),
         *(f"/tables/{name}" for name in ("objects", "storage_allocations", "webhooks", "deletion_requests")),
     }
 

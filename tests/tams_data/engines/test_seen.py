@@ -37,6 +37,7 @@ SEEN = {
     "service_info": {},
     "profiles": {},
     "webhooks": {"id": {"of news"}},
+    "events": {"sequence": {1, 3}},
     "deletion_requests": {"id": {"of a", "own"}},
     "discarded_bytes": {},
     "schema_versions": {"version": {schema.VERSION}},
@@ -75,6 +76,12 @@ def filled(request):
         for id_, tags in (("of news", {TAG: ["news_ro"]}), ("of nobody", {})):
             tagged = {"tags": "{}", "tag_terms": schema.tag_terms(tags)}
             insert(transaction, schema.WEBHOOKS, {**hook, **tagged, "id": id_})
+        transaction.delete(schema.EVENTS, transaction.read(lambda tables: tables.events.select("sequence")))
+        subjects = ((A, "source-a"), (B, "source-b"), (None, "source-a"), (None, "source-b"), ("gone", "source-a"))
+        for sequence, (flow_id, source_id) in enumerate(subjects, 1):
+            event = {"sequence": sequence, "event_type": "x", "flow_id": flow_id, "source_id": source_id}
+            terms = schema.tag_terms({TAG: ["news"]} if sequence in (1, 3) else {})
+            insert(transaction, schema.EVENTS, {**event, "created_ns": 1, "detail": "{}", "tag_terms": terms})
         for key in (1, 4):
             copy = {"object_key": key, "storage_id": BACKEND, "attempts": 0, "next_ns": 1, "created_ns": 1}
             insert(transaction, schema.OBJECT_COPIES, copy)
