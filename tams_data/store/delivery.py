@@ -26,7 +26,7 @@ from tams_data import __version__, schema
 from tams_data.access import Caller, Scope
 from tams_data.destinations import Destinations, GuardedTransport
 from tams_data.engines.base import Database, Reader, Transaction
-from tams_data.errors import DestinationRefused
+from tams_data.errors import DestinationRefused, StoreUnavailable
 from tams_data.media import MediaStore
 from tams_data.media.urls import ObjectUrls
 from tams_data.queries import events as event_queries
@@ -218,12 +218,18 @@ class Deliverer:
 
     def _send(self, http: httpx.Client, url: str, event: Event, selection: Selection, urls: ObjectUrls) -> str | None:
         """Send an event; None, or why the receiver has not taken it."""
-        body = body_of(
-            self._database,
-            event,
-            get_urls=urls.get_urls,
-            with_object_timerange=selection.include_object_timerange,
-        )
+        try:
+            body = body_of(
+                self._database,
+                event,
+                get_urls=urls.get_urls,
+                with_object_timerange=selection.include_object_timerange,
+            )
+        except StoreUnavailable:
+            raise  # which says nothing of this event
+        except Exception as error:  # noted with the webhook, which would try for ever otherwise
+            log.error("event %s cannot be told", event.sequence, exc_info=error)
+            return f"event {event.sequence} cannot be told: {type(error).__name__}"
         try:
             with http.stream("POST", url, content=body) as response:
                 size = 0

@@ -24,7 +24,7 @@ from tams_data.store.seen import seen_by
 from tams_data.store.store import Store
 from tams_data.timerange import NS_PER_SECOND
 from tests import vast_engine
-from tests.tams_data.builders import MULTI, flow, rows_of, segment, uncontrolled
+from tests.tams_data.builders import MULTI, event_row, flow, rows_of, segment, uncontrolled
 from tests.tams_data.store.receiver import Receiver
 
 LOOPBACK = Destinations.parse("127.0.0.0/8")
@@ -247,6 +247,18 @@ def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, r
     enable(store, webhook_id, receiver)
     store.jobs.run_due()
     assert receiver.types[1:] == ["flows/created", "flows/updated", "flows/deleted", "sources/deleted"]
+
+
+def test_an_event_that_cannot_be_told_is_given_up_as_well(store, receiver):
+    webhook_id = hook(store, receiver)
+    with store.database.transaction() as transaction:
+        transaction.insert(schema.EVENTS, schema.EVENTS.rows([event_row(9, detail="no JSON")]))
+    for _ in range(ATTEMPTS):
+        store.jobs.run_due()
+        due_now(store, webhook_id)
+    row = row_of(store, webhook_id)
+    assert row["status"] == "error"
+    assert "event 9 cannot be told: JSONDecodeError" in orjson.loads(row["error"])["summary"]
 
 
 def test_a_disabled_webhook_is_sent_what_it_missed_when_it_is_enabled(store, receiver):
