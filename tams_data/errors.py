@@ -201,7 +201,7 @@ class MediaStoreFailed(StoreUnavailable):
 class TooManyRequests(TamsDataError):
     """A caller sends more requests than are taken; `retry_after_s` says when the next one will be."""
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
