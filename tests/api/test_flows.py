@@ -635,7 +635,6 @@ def test_flows_are_filtered_by_collection(flows: Catalogue, collecting: str, exp
         ("profile_id=x", "profile_id"),
         ("status=closed", "status"),
         ("frame_width=wide", "frame_width"),
-        ("frame_width=1920.0", "frame_width"),
         ("frame_height=99999999999999999999", "frame_height"),
         (f"frame_height={2**63}", "frame_height"),
         ("frame_height=", "frame_height"),

@@ -159,7 +159,8 @@ class Unprotected(DuckDB):
 
     @contextmanager
     def transaction(self):
-        yield self._cursor()
+        with self._opened.cursor(own=True) as cursor:
+            yield cursor
 
     snapshot = transaction
 
