@@ -25,9 +25,11 @@ def empty_service(service: Service) -> Iterator[Service]:
         service.start()
 
 
-@pytest.fixture
-def empty_dashboard(empty_service: Service, chromium: str, tmp_path) -> Iterator[Dashboard]:
-    with Dashboard(tmp_path, empty_service.url) as running:
+@pytest.fixture(scope="module")
+def empty_dashboard(service: Service, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The dashboard of that service, also while it is away."""
+    del chromium
+    with Dashboard(tmp_path_factory.mktemp("dashboard"), service.url) as running:
         yield running
 
 
