@@ -24,7 +24,7 @@ FORMS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
 
 _ESSENCE = "essence_parameters"
 _RATIOS = ("frame_rate", "aspect_ratio", "pixel_aspect_ratio")
-_RATIO = re.compile("([0-9]{1,18}):([0-9]{1,18})", re.ASCII)
+_RATIO = re.compile("([1-9][0-9]{0,17}):([1-9][0-9]{0,17})", re.ASCII)
 
 _ANY_OBJECT = TypeAdapter(dict[str, Any])
 

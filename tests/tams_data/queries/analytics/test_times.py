@@ -298,6 +298,8 @@ def test_a_flow_that_stops_and_goes_on_within_a_stretch_is_live_once(analytics):
     assert found["flows"].to_pylist() == [2, 2]
     found = analytics.run("live-flows", flow_id="camera-b", bucket_ns=10 * SECOND)
     assert found["flows"].to_pylist() == [1, 0, 1, 1]
+    found = analytics.run("live-flows", flow_id="camera-b", bucket_ns=SECOND)
+    assert found["flows"].to_pylist() == [*[1] * 10, *[0] * 10, *[1] * 20]
 
 
 def stored(database, segments):
