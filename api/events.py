@@ -14,7 +14,6 @@ from flask import Response, request
 from pydantic import Field
 
 from api.models.common import QueryBool, query_int_within
-from api.models.webhooks import EVENTS
 from api.openapi import TEXT, answers, as_problem, blueprint
 from api.paging import base_url
 from api.state import store
@@ -22,7 +21,7 @@ from api.urls import UUID_LIST
 from api.validation import Query, validated
 from tams_data.errors import InvalidInput
 from tams_data.media.urls import ObjectUrls
-from tams_data.store.events import body_of
+from tams_data.store.events import TYPES, body_of
 from tams_data.store.outbox import events_after, last_sequence
 from tams_data.store.selection import Selection
 from tams_data.store.store import Store
@@ -44,7 +43,7 @@ _AT_LEAST_S = 0.1
 """So long it is waited for more before events are read again: in a storm of commits each would read after each."""
 
 _LAST_EVENT_ID = "Last-Event-ID"
-_TYPES = "|".join(EVENTS)
+_TYPES = "|".join(TYPES)
 
 
 class EventsQuery(Query):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from api.models.common import Format, Rational, Status, Tags, Uuid
 from api.models.flows import CollectionItem, ContainerMapping
 from api.models.profiles import ProfileMetadata
-from api.models.webhooks import Event
+from tams_data.store.events import EventType
 
 
 class Answer(BaseModel):
@@ -160,7 +160,7 @@ class ShownWebhook(Answer):
     id: Uuid
     url: str
     api_key_name: str | None = None
-    events: list[Event]
+    events: list[EventType]
     flow_ids: list[Uuid] | None = None
     source_ids: list[Uuid] | None = None
     flow_collected_by_ids: list[Uuid] | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, TypeAdapter
 
 from api.models.common import Body, Tags, Uuid
+from tams_data.store.events import EventType
 
 _HTTP_URL = TypeAdapter(AnyHttpUrl)
 
@@ -22,27 +23,13 @@ HttpUrl: TypeAlias = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")
 HeaderName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z!#$%&'*+.^_`|~-]+$")]
 HeaderValue: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$")]
 
-Event: TypeAlias = Literal[
-    "flows/created",
-    "flows/updated",
-    "flows/deleted",
-    "flows/segments_added",
-    "flows/segments_deleted",
-    "sources/created",
-    "sources/updated",
-    "sources/deleted",
-]
-
-EVENTS: tuple[str, ...] = get_args(Event)
-"""The types of events."""
-
 
 class Webhook(Body):
     """Where events are to be sent, and which of them."""
 
     url: HttpUrl
     api_key_name: HeaderName | None = Field(None, description="Header that carries the key")
-    events: list[Event]
+    events: list[EventType]
     flow_ids: list[Uuid] | None = None
     source_ids: list[Uuid] | None = None
     flow_collected_by_ids: list[Uuid] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import orjson
 import pyarrow as pa
@@ -16,7 +16,7 @@ from tams_data.store.outbox import Announcing, Collected, Event, NewEvent
 from tams_data.store.reading import flow_row, objects_with_instances, source_row
 from tams_data.timerange import TimeRange
 
-TYPES = (
+EventType: TypeAlias = Literal[
     "flows/created",
     "flows/updated",
     "flows/deleted",
@@ -25,8 +25,10 @@ TYPES = (
     "sources/created",
     "sources/updated",
     "sources/deleted",
-)
+]
 """What events there are (TAMS 8.2, webhook)."""
+
+TYPES: tuple[EventType, ...] = get_args(EventType)
 
 SEGMENT = (
     "object_key",

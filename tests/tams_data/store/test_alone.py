@@ -15,14 +15,12 @@ import pytest
 
 from tams_data import schema
 from tams_data.engines.duckdb import DuckDB
-from tams_data.engines.vast import Vast
 from tams_data.errors import TransactionConflict
 from tams_data.media import LocalMediaStore
 from tams_data.store.alone import RESERVE_NS, TERM_NS, Alone
 from tams_data.store.discards import Orphan, discard
 from tams_data.store.store import Store
 from tams_data.timerange import NS_PER_SECOND
-from tests import vast_engine
 from tests.tams_data.builders import flow, rows_of, segment
 from tests.tams_data.media.stores import Clock
 
@@ -46,18 +44,6 @@ class Watched(LocalMediaStore):
             self.before_seen()
 
         return super().write(*args, confirm=confirmed, **kwargs)
-
-
-@pytest.fixture
-def databases() -> Iterator[tuple[Vast, Vast]]:
-    """Two connections to one store on VAST."""
-    settings = vast_engine.settings()
-    one, other = Vast(settings), Vast(settings)
-    one.create_tables()
-    yield one, other
-    one.drop_tables()
-    one.close()
-    other.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from tams_data.errors import FlowReadOnly, TransactionConflict
 from tams_data.queries import locks as lock_queries
 from tams_data.store.outbox import NewEvent, Outbox, Sequencer, events_after, last_sequence, reserve_known
 from tams_data.timerange import TimeRange
-from tests import vast_engine
 from tests.tams_data.builders import (
     AUDIO,
     MULTI,
@@ -173,18 +172,6 @@ def test_what_is_rolled_back_is_not_told(database):
 
 
 # --- several writers -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def databases() -> Iterator[tuple[Vast, Vast]]:
-    """Two connections to one store on VAST, each of which stands for a process."""
-    settings = vast_engine.settings()
-    one, other = Vast(settings), Vast(settings)
-    one.create_tables()
-    yield one, other
-    one.drop_tables()
-    one.close()
-    other.close()
 
 
 def test_the_events_of_two_writers_get_one_order_that_is_each_flows_own(databases, monkeypatch):
