@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,7 @@ from tams_data.errors import DatabaseLocked
 from tams_data.keeping.verify import verify, verify_media
 from tams_data.settings import Settings, VastSettings
 from tests.api.builders import multi_flow, video_flow
+from tests.api.following import Follower
 from tests.api.load import URLS, Client, check_held, make_library, run_all, timerange
 from tests.api.process import Service, wait_until
 from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
@@ -132,9 +135,9 @@ class Rival:
         self.statuses: dict[int, int] = {}
         self.failures: list[str] = []
 
-    def run(self, until_ns: int) -> None:
+    def run(self, stop: threading.Event) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as client:
-            while time.monotonic_ns() < until_ns:
+            while not stop.is_set():
                 self._step(client)
 
     def _step(self, client: httpx.Client) -> None:
@@ -167,22 +170,47 @@ class Rival:
 
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.soak)])
-def test_sixteen_clients_at_the_same_few_flows_break_no_rule(tmp_path: Path, seconds: int) -> None:
-    with Service(tmp_path) as service:
-        members = [video_flow() for _ in range(3)]
-        collecting = multi_flow(flow_collection=[{"id": one["id"], "role": "video"} for one in members[1:]])
-        for one in (*members, collecting):
-            assert httpx.put(f"{service.url}/flows/{one['id']}", json=one).status_code == 201
-        library = [one for one in make_library(service.url, 1) for _ in range(2)]
-        until_ns = time.monotonic_ns() + seconds * 10**9
-        rivals = [Rival(service.url, seed, [*members, collecting], library) for seed in range(16)]
-        threads = [threading.Thread(target=one.run, args=(until_ns,)) for one in rivals]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [text for one in rivals for text in one.failures] == []
-        assert sum(one.statuses.get(201, 0) for one in rivals) > 16
+def test_sixteen_clients_at_the_same_few_flows_break_no_rule_and_all_they_do_is_told(
+    tmp_path: Path, seconds: int
+) -> None:
+    with Service(tmp_path) as service, Follower(service.url) as follower:
+        rivals = race(service.url, seconds=seconds)
+        follower.check(service.url)
+        report(rivals, follower)
         assert service.terminate(within_s=15) == 0
         with at_rest(service) as database:  # rivals register objects whose bytes nobody sends
             assert [one.text for one in verify(database)] == []
+
+
+def race(*urls: str, count: int = 16, seconds: float) -> list[Rival]:
+    """Rivals who have run for some seconds, each at the next of the services."""
+    members = [video_flow() for _ in range(3)]
+    collecting = multi_flow(flow_collection=[{"id": one["id"], "role": "video"} for one in members[1:]])
+    for one in (*members, collecting):
+        assert httpx.put(f"{urls[0]}/flows/{one['id']}", json=one, timeout=60).status_code == 201
+    library = [one for one in make_library(urls[0], 1) for _ in range(2)]
+    rivals = [Rival(urls[seed % len(urls)], seed, [*members, collecting], library) for seed in range(count)]
+    stop = threading.Event()
+    threads = [threading.Thread(target=one.run, args=(stop,), daemon=True) for one in rivals]
+    for thread in threads:
+        thread.start()
+    until_ns = time.monotonic_ns() + int(seconds * 1e9)
+    wait_until(
+        lambda: time.monotonic_ns() > until_ns and sum(one.statuses.get(201, 0) for one in rivals) > count,
+        within_s=seconds + 60,
+        failing=lambda: f"too little is written: {[one.statuses for one in rivals]}",
+    )
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert [text for one in rivals for text in one.failures] == []
+    return rivals
+
+
+def report(rivals: list[Rival], follower: Follower) -> None:
+    """Say how much was done, to who reads the output of tests that pass."""
+    statuses: Counter[int] = Counter()
+    for one in rivals:
+        statuses.update(one.statuses)
+    sys.stdout.write(f"\n{len(rivals)} clients: answers {dict(sorted(statuses.items()))}, {follower.count} events\n")
