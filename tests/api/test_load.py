@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import sys
 import threading
 import time
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from statistics import median, quantiles
 
 import httpx
@@ -75,14 +73,6 @@ class Client:
             yield "PUT", f"{flow_path}/tags/of-{self._number}", "x"  # type: ignore[misc]  # JSON, and no object
 
 
-def resident_mib(service: Service) -> float:
-    """Resident memory of the service's processes, MiB."""
-    main = service.process.pid
-    children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in (main, *children))
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def filled(service: Service) -> Json:
     """A flow of some segments."""
     flow = video_flow()
@@ -127,19 +117,19 @@ def test_load_is_borne(
 ) -> None:
     flow = filled(service)
     load(service, flow, connections=connections, seconds=seconds / 3)  # threads and caches are there from then on
-    memory = [resident_mib(service)]
+    memory = [service.memory_mib()]
     watching = threading.Event()
 
     def watch() -> None:
         while not watching.wait(seconds / 4):
-            memory.append(resident_mib(service))
+            memory.append(service.memory_mib())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     answers = load(service, flow, connections=connections, seconds=seconds)
     watching.set()
     watcher.join()
-    memory.append(resident_mib(service))
+    memory.append(service.memory_mib())
     with capsys.disabled():
         sys.stdout.write(f"\n{connections} connections: {report(answers, seconds, memory)}\n")
     assert answers.errors == []
