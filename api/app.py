@@ -33,6 +33,7 @@ from api import (
 )
 from api.access import admission, headers
 from api.access.authentication import Authentication
+from api.intake import Intake
 from api.openapi import Api
 from api.state import seen_table
 from api.validation import check_query_text
@@ -62,6 +63,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
         TAMS_TRAFFIC=Traffic(),
+        TAMS_INTAKE=Intake(settings.threads),
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
     _watch(app, open_span)
@@ -116,6 +118,7 @@ def _serve_media(app: Flask, store: Store) -> None:
                 written=store.record_upload,
                 read=store.accesses.bytes_sent,
                 authorise=partial(_admit_to, app, store),
+                receiving=app.config["TAMS_INTAKE"].upload,
             )
             app.register_blueprint(routes)
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -77,7 +77,12 @@ class Rules:
 def application(media: LocalMediaStore, rules: Rules) -> Flask:
     app = Flask("media")
     routes = blueprint(
-        media, may_write=rules.may_write, written=rules.written, read=rules.read.append, authorise=rules.authorise
+        media,
+        may_write=rules.may_write,
+        written=rules.written,
+        read=rules.read.append,
+        authorise=rules.authorise,
+        receiving=nullcontext,
     )
     app.register_blueprint(routes)
 
