@@ -116,6 +116,7 @@ def _serve_media(app: Flask, store: Store) -> None:
                 one,
                 may_write=partial(_content_type, store, one.backend.id),
                 written=store.record_upload,
+                placed=partial(store.check_upload, storage_id=one.backend.id),
                 read=store.accesses.bytes_sent,
                 authorise=partial(_admit_to, app, store),
                 receiving=app.config["TAMS_INTAKE"].upload,

@@ -41,6 +41,7 @@ def blueprint(
     *,
     may_write: Callable[[str], str],
     written: Callable[[str, int], object],
+    placed: Callable[[str], object],
     read: Callable[[str], object],
     authorise: Callable[[str], None],
     receiving: Callable[[], AbstractContextManager[object]],
@@ -51,8 +52,9 @@ def blueprint(
     asked when a URL is presigned. `may_write` gives the content type an object must be uploaded with, and raises when
     the object may not be uploaded: it is not allocated, or registered already and so immutable. `written` is told the
     object and its size in bytes when all of it is stored and none of it visible yet; as an upload takes its time, it
-    raises for the same reasons, and what it raises undoes the upload. `read` is told the object whose bytes are sent.
-    Bytes are received within `receiving`, which raises when there are too many uploads at once.
+    raises for the same reasons, and what it raises undoes the upload. `placed` is told the object when all is visible,
+    and raises when nobody wants it any more; then it also sees that the bytes go. `read` is told the object whose bytes
+    are sent. Bytes are received within `receiving`, which raises when there are too many uploads at once.
     """
     bp = Blueprint(media.path.strip("/"), __name__, url_prefix=media.path)
 
@@ -98,6 +100,7 @@ def blueprint(
                 checksums=checksums,
                 confirm=lambda: written(object_id, length),
             )
+        placed(object_id)
         # 200 for a new object too, as S3 does: clients of presigned URLs were written against that.
         response = Response(status=200)
         _describe(response, stat)

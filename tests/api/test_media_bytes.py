@@ -57,6 +57,7 @@ class Rules:
     anyone: bool = True
     asked: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    placed: list[str] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
 
     def may_write(self, object_id: str) -> str:
@@ -80,6 +81,7 @@ def application(media: LocalMediaStore, rules: Rules) -> Flask:
         media,
         may_write=rules.may_write,
         written=rules.written,
+        placed=rules.placed.append,
         read=rules.read.append,
         authorise=rules.authorise,
         receiving=nullcontext,
