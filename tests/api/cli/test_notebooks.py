@@ -1,0 +1,75 @@
+"""`tams notebooks` opens a copy of the notebooks, in JupyterLab, for whoever has its token on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from api.cli import main
+from api.cli.notebooks import copy_missing
+from tests.api.process import ROOT, free_port, wait_until, without_settings
+
+NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_the_notebooks_are_copied(tmp_path: Path) -> None:
+    assert copy_missing(tmp_path / "mine") == NAMES
+    for name in NAMES:
+        assert (tmp_path / "mine" / name).read_bytes() == (ROOT / "notebooks" / name).read_bytes()
+
+
+def test_what_somebody_changed_stays_and_what_is_gone_comes_back(tmp_path: Path) -> None:
+    copy_missing(tmp_path)
+    changed, gone = tmp_path / NAMES[0], tmp_path / NAMES[1]
+    changed.write_text("mine")
+    gone.unlink()
+    assert copy_missing(tmp_path) == [gone.name]
+    assert changed.read_text() == "mine"
+
+
+def test_without_jupyterlab_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("api.cli.notebooks.find_spec", lambda _name: None)
+    done = CliRunner().invoke(main, ["notebooks"])
+    assert done.exit_code == 1
+    assert "pip install 'tams-data-service[notebooks]'" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """The URL of a JupyterLab that the command started, with its token."""
+    log = tmp_path / "lab.log"
+    port = str(free_port())
+    command = [sys.executable, "-c", "from api.cli import main; main()", "notebooks", "--no-browser", "--port", port]
+    environment = {**without_settings(), "PYTHONPATH": str(ROOT), "TAMS_PORT": "8123", "HOME": str(tmp_path)}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*command, "--", "--allow-root"], cwd=tmp_path, env=environment, stdout=out, stderr=out, text=True
+        )
+    try:
+        wait_until(lambda: "token=" in log.read_text(), within_s=90, failing=log.read_text)
+        yield re.findall(r"http://127\.0\.0\.1:\d+/\S+token=\w+", log.read_text())[0]
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_jupyterlab_opens_the_copies_for_whoever_has_its_token(lab: str, tmp_path: Path) -> None:
+    url = httpx.URL(lab)
+    assert url.path == f"/lab/tree/{NAMES[0]}"
+    with httpx.Client(base_url=url.copy_with(raw_path=b"/"), params={"token": url.params["token"]}) as client:
+        assert sorted(one["name"] for one in client.get("/api/contents").json()["content"]) == NAMES
+        page = client.get("/lab").text
+    assert '"@jupyterlab/apputils-extension:announcements"' in page, "it would ask whether to fetch news"
+    assert httpx.get(url.copy_with(raw_path=b"/api/contents")).status_code == 403
+    assert sorted(path.name for path in (tmp_path / "tams-notebooks").glob("*.ipynb")) == NAMES
