@@ -49,8 +49,12 @@ class Answer:
         headings = [markup.Heading(one.name, _description(one), number=pa.types.is_integer(one.type)) for one in fields]
         shown = self.table.slice(0, _SHOWN_ROWS).to_pylist()
         rows = [[tell[name](value) for name, value in row.items()] for row in shown]
-        more = len(self) - len(rows)
-        return markup.table(headings, rows) + (f"<p>… and {more:,} more</p>" if more else "")
+        return markup.table(headings, rows) + self._rest(len(rows))
+
+    def _rest(self, shown: int) -> str:
+        if not shown:
+            return "<p>no rows</p>"
+        return f"<p>… and {len(self) - shown:,} more</p>" if len(self) > shown else ""
 
 
 def _description(field: pa.Field) -> str:

@@ -67,6 +67,10 @@ def test_of_many_rows_the_first_are_shown_and_the_others_counted() -> None:
     assert "1,480 more" in shown
 
 
+def test_that_there_are_none_is_said() -> None:
+    assert Answer(pa.table({"n": pa.array([], pa.int64())}))._repr_html_().endswith("<p>no rows</p>")
+
+
 def test_other_tools_take_an_answer_as_it_is() -> None:
     answer = Answer(pa.table({"n": pa.array([2**62 + 1, None])}))
     assert pa.table(answer) == answer.table
