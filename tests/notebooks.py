@@ -45,7 +45,7 @@ def run(path: Path, folder: Path, environment: Mapping[str, str], *, url: str = 
     :raise CellExecutionError: a cell failed.
     """
     book = nbformat.read(path, as_version=4)
-    client = NotebookClient(book, timeout=120, resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(book, timeout=120, startup_timeout=120, resources={"metadata": {"path": str(folder)}})
     client.execute(env={**without_settings(), "PYTHONPATH": str(ROOT), "TAMS_DATA_DIR": str(folder), **environment})
     for number, cell in enumerate(code_cells(book), start=1):
         cell.metadata.pop("execution", None)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -45,27 +46,37 @@ def test_without_jupyterlab_it_says_how_to_get_it(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+@dataclass(frozen=True)
+class Lab:
+    """A JupyterLab that runs: its URL, with its token, and its process."""
+
+    url: httpx.URL
+    pid: int
+
+
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[str]:
-    """The URL of a JupyterLab that the command started, with its token."""
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A JupyterLab that the command started in a folder with settings in `.env`."""
+    (tmp_path / ".env").write_text("TAMS_PORT=8123\nTAMS_TOKEN=abc\n")
     log = tmp_path / "lab.log"
     port = str(free_port())
     command = [sys.executable, "-c", "from api.cli import main; main()", "notebooks", "--no-browser", "--port", port]
-    environment = {**without_settings(), "PYTHONPATH": str(ROOT), "TAMS_PORT": "8123", "HOME": str(tmp_path)}
+    environment = {**without_settings(), "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     with log.open("w") as out:
         process = subprocess.Popen(
             [*command, "--", "--allow-root"], cwd=tmp_path, env=environment, stdout=out, stderr=out, text=True
         )
     try:
         wait_until(lambda: "token=" in log.read_text(), within_s=90, failing=log.read_text)
-        yield re.findall(r"http://127\.0\.0\.1:\d+/\S+token=\w+", log.read_text())[0]
+        url = re.findall(r"http://127\.0\.0\.1:\d+/\S+token=\w+", log.read_text())[0]
+        yield Lab(httpx.URL(url), process.pid)
     finally:
         os.kill(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
-def test_jupyterlab_opens_the_copies_for_whoever_has_its_token(lab: str, tmp_path: Path) -> None:
-    url = httpx.URL(lab)
+def test_jupyterlab_opens_the_copies_with_the_settings_for_whoever_has_its_token(lab: Lab, tmp_path: Path) -> None:
+    url = lab.url
     assert url.path == f"/lab/tree/{NAMES[0]}"
     with httpx.Client(base_url=url.copy_with(raw_path=b"/"), params={"token": url.params["token"]}) as client:
         assert sorted(one["name"] for one in client.get("/api/contents").json()["content"]) == NAMES
@@ -73,3 +84,9 @@ def test_jupyterlab_opens_the_copies_for_whoever_has_its_token(lab: str, tmp_pat
     assert '"@jupyterlab/apputils-extension:announcements"' in page, "it would ask whether to fetch news"
     assert httpx.get(url.copy_with(raw_path=b"/api/contents")).status_code == 403
     assert sorted(path.name for path in (tmp_path / "tams-notebooks").glob("*.ipynb")) == NAMES
+    assert {"TAMS_PORT=8123", "TAMS_TOKEN=abc", f"TAMS_DATA_DIR={tmp_path / '.data'}"} <= environment_of(lab.pid)
+
+
+def environment_of(pid: int) -> set[str]:
+    """The variables of a process, which its kernels inherit."""
+    return set(Path(f"/proc/{pid}/environ").read_text().split("\0"))
