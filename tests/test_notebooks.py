@@ -74,6 +74,15 @@ def test_a_notebook_shows_the_same_on_vast(path: Path, vast_store: Mapping[str, 
             assert shown(after) == shown(before), after.source
 
 
+def test_on_an_embedded_database_pushdown_shows_what_that_does(demo_data: Path, tmp_path: Path) -> None:
+    """Without a service: the file is opened to read."""
+    (path,) = (one for one in NOTEBOOKS if one.stem == "6-pushdown")
+    ran = run(path, tmp_path, {"TAMS_PORT": str(free_port()), "TAMS_DATA_DIR": str(demo_data)})
+    engine = [dict(shown(cell))["text/plain"] for cell in code_cells(ran) if "engine" in tags(cell)]
+    assert engine
+    assert [text for text in engine if not text.startswith("done by the database:")] == []
+
+
 # --- what they are ---------------------------------------------------------------------------------------------------
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from playwright.sync_api import sync_playwright
 
 from api.cli import main
 from api.cli.notebooks import copy_missing
-from tests.api.process import ROOT, free_port, wait_until, without_settings
+from tests.api.process import ROOT, Service, free_port, wait_until, without_settings
 
 NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 
@@ -54,25 +55,35 @@ class Lab:
     pid: int
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    """A JupyterLab that the command started in a folder with settings in `.env`."""
-    (tmp_path / ".env").write_text("TAMS_PORT=8123\nTAMS_TOKEN=abc\n")
-    log = tmp_path / "lab.log"
-    port = str(free_port())
-    command = [sys.executable, "-c", "from api.cli import main; main()", "notebooks", "--no-browser", "--port", port]
-    environment = {**without_settings(), "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+@contextmanager
+def started(folder: Path, port: int) -> Iterator[Lab]:
+    """A JupyterLab that the command starts in a folder with settings in `.env`, among them the port of a service."""
+    (folder / ".env").write_text(f"TAMS_PORT={port}\nTAMS_TOKEN=abc\n")
+    log = folder / "lab.log"
+    command = [sys.executable, "-c", "from api.cli import main; main()", "notebooks", "--no-browser"]
+    environment = {**without_settings(), "PYTHONPATH": str(ROOT), "HOME": str(folder)}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [*command, "--", "--allow-root"], cwd=tmp_path, env=environment, stdout=out, stderr=out, text=True
+            [*command, "--port", str(free_port()), "--", "--allow-root"],
+            cwd=folder,
+            env=environment,
+            stdout=out,
+            stderr=out,
         )
     try:
         wait_until(lambda: "token=" in log.read_text(), within_s=90, failing=log.read_text)
         url = re.findall(r"http://127\.0\.0\.1:\d+/\S+token=\w+", log.read_text())[0]
         yield Lab(httpx.URL(url), process.pid)
     finally:
-        os.kill(process.pid, signal.SIGTERM)
+        process.terminate()
         process.wait(30)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """One for a service that is not there."""
+    with started(tmp_path, 8123) as running:
+        yield running
 
 
 def test_jupyterlab_opens_the_copies_with_the_settings_for_whoever_has_its_token(lab: Lab, tmp_path: Path) -> None:
@@ -90,3 +101,21 @@ def test_jupyterlab_opens_the_copies_with_the_settings_for_whoever_has_its_token
 def environment_of(pid: int) -> set[str]:
     """The variables of a process, which its kernels inherit."""
     return set(Path(f"/proc/{pid}/environ").read_text().split("\0"))
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium here")
+def test_in_a_browser_a_notebook_runs_on_the_store_and_asks_nobody_else(full_demo: Service, tmp_path: Path) -> None:
+    asked: list[str] = []
+    with started(tmp_path, full_demo.port) as lab, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(str(lab.url))
+        page.get_by_role("heading", name="Connect: what is in the store").wait_for(timeout=120_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).first.click()
+        page.locator(".jp-Notebook").first.press("Control+Home")
+        page.get_by_text(f"<tams http://localhost:{full_demo.port}>").wait_for(timeout=120_000)
+        browser.close()
+    assert [url for url in asked if not url.startswith((f"http://127.0.0.1:{lab.url.port}/", "data:", "blob:"))] == []
