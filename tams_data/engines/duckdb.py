@@ -257,7 +257,7 @@ class Connection(ibis_duckdb.Backend):  # type: ignore[misc]  # ibis's backends 
 
     def _repr_html_(self) -> str:
         """The connection and its tables, for a notebook."""
-        return f"<p>{escape(repr(self))}</p><p>{', '.join(self.list_tables())}</p>"
+        return f"<p>{escape(repr(self))}</p><p>{escape(', '.join(self.list_tables()))}</p>"
 
 
 class _Opened:
