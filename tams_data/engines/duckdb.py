@@ -24,6 +24,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 from time import time_ns
+from typing import TYPE_CHECKING
 
 import duckdb
 import ibis
@@ -46,7 +47,9 @@ from tams_data.engines.base import (
 )
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
 from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
-from tams_data.scan.explain import Steps, operators
+
+if TYPE_CHECKING:
+    from tams_data.scan.explain import Steps
 
 _FEW = 100
 """Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
@@ -252,6 +255,8 @@ class Connection(ibis_duckdb.Backend):  # type: ignore[misc]  # ibis's backends 
 
     def explain(self, expr: ir.Expr) -> Steps:
         """What DuckDB does for an expression, were it executed; filters that a scan takes are told with it."""
+        from tams_data.scan.explain import Steps, operators  # noqa: PLC0415  # it loads pandas, which no service needs
+
         ((_, plan),) = self.con.execute(f"EXPLAIN (FORMAT json) {self.compile(expr)}").fetchall()
         return Steps(operators(plan))
 
