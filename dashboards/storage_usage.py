@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from dashboards import figures, markup
 from dashboards.clock import Clock
-from dashboards.formatting import bytes_text, count_text, format_text, percent_text, short_count_text
 from dashboards.page import Page
 from dashboards.picture import Picture
 from dashboards.sums import by, total
 from dashboards.table import Column, Rows
+from tams_data.formatting import bytes_text, count_text, format_text, percent_text, short_count_text
 
 _OF_STORAGE = ("objects", "stored_bytes", "logical_bytes", "saved_bytes")
 _NS_PER_MS = 1_000_000
@@ -188,7 +188,7 @@ PAGE = Page(
     [
         Picture("Storage in figures", "stored-and-logical", figures_of_storage, empty=_NO_OBJECT, span=6),
         Picture("By format", "storage-usage", by_format, empty=_NO_OBJECT),
-        Picture("By storage backend", "storage-usage", by_backend, empty=_NO_OBJECT),
+        Picture("By storage backend", "storage-usage", by_backend, empty=_NO_OBJECT, named="storage_id"),
         GROWTH,
         Picture("Age", "object-ages", ages, note="Bytes by days since they were registered.", empty=_NO_OBJECT),
         Picture("By source", "storage-by-source", by_source, {"limit": 10_000}, empty=_NO_OBJECT, span=6),
