@@ -24,6 +24,7 @@ class Rival:
         self.url, self.choices, self.flows, self.library = url, random.Random(seed), flows, library
         self.statuses: dict[int, int] = {}
         self.failures: list[str] = []
+        self.busy: list[str] = []
 
     def run(self, stop: threading.Event) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as client:
@@ -56,7 +57,11 @@ class Rival:
         response = choices.choice(requests)()
         self.statuses[response.status_code] = self.statuses.get(response.status_code, 0) + 1
         if response.status_code >= 500:
-            self.failures.append(f"{response.request.method} {response.request.url}: {response.text[:300]}")
+            # Several processes may be in each other's way again and again: the client is to come again then.
+            told = self.busy if "transaction-conflict" in response.text and "Retry-After" in response.headers else None
+            (self.failures if told is None else told).append(
+                f"{response.request.method} {response.request.url}: {response.text[:300]}"
+            )
 
 
 def race(*urls: str, count: int = 16, seconds: float) -> list[Rival]:
@@ -81,7 +86,9 @@ def race(*urls: str, count: int = 16, seconds: float) -> list[Rival]:
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
-    assert [text for one in rivals for text in one.failures] == []
+    failures = [text for one in rivals for text in one.failures]
+    assert not failures, "\n".join(failures[:10])
+    assert len(urls) > 1 or not any(one.busy for one in rivals), "a sole writer is never in its own way"
     return rivals
 
 
@@ -91,3 +98,4 @@ def report(rivals: list[Rival], follower: Follower) -> None:
     for one in rivals:
         statuses.update(one.statuses)
     sys.stdout.write(f"\n{len(rivals)} clients: answers {dict(sorted(statuses.items()))}, {follower.count} events\n")
+    sys.stdout.writelines(f"{text}\n" for one in rivals for text in one.busy)
