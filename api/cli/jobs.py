@@ -103,12 +103,13 @@ def _of_service(url: str, token: str | None) -> list[dict[str, Any]]:
 def _of_database(settings: Settings) -> list[dict[str, Any]]:
     from api.watching.jobs import described  # noqa: PLC0415  # it loads Flask
     from tams_data import engines  # noqa: PLC0415
-    from tams_data.queries.jobs import queued  # noqa: PLC0415
+    from tams_data.store.queues import Ages, queues  # noqa: PLC0415
 
+    garbage_ns = (settings.object_timeout + settings.garbage_grace) * NS_PER_SECOND
+    ages = Ages(garbage_ns=garbage_ns, events_ns=settings.events_kept * NS_PER_SECOND)
     database = engines.connect(settings.database)
     try:
-        before_ns = time_ns() - (settings.object_timeout + settings.garbage_grace) * NS_PER_SECOND
-        return described([], database.read(queued, {"expired_before_ns": before_ns}).to_pylist())
+        return described([], queues(database, ages, now_ns=time_ns()))
     finally:
         database.close()
 
