@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ PAGES = (overview.PAGE, timeline_page.PAGE, flow_usage.PAGE, storage_usage.PAGE,
 
 _TEMPLATE = (ASSETS / "page.html").read_text()
 _LOOKS_EVERY_MS = 500
+_NAMES_EVERY_MS = 15_000
 _NAMES = question("flows", {"limit": 10_000})
 
 
@@ -54,10 +55,19 @@ class Session:
         self.template = self._built(page, service)
         self.filters.param.watch(self._write_url, ["source_id", "format", "tags", "start_ns", "end_ns"])
         self.clock.param.watch(self._write_url, ["scale"])
+        self._service, self._schedule = service, schedule
         self.board.ask()
-        service.answers.ask(_NAMES).add_done_callback(lambda done: schedule(partial(self._name_flows, done)))
-        service.answers.submit(service.sources).add_done_callback(
-            lambda done: schedule(partial(setattr, self.bar, "sources", dict(done.result())))
+        self.ask_names()
+
+    def ask_names(self) -> None:
+        """Ask what flows, sources and storage backends are called: new ones come, and old ones are renamed."""
+        answers, schedule = self._service.answers, self._schedule
+        answers.ask(_NAMES).add_done_callback(lambda done: schedule(partial(self._name_flows, done)))
+        answers.submit(self._service.sources).add_done_callback(
+            lambda done: schedule(partial(self._name_sources, done.result()))
+        )
+        answers.submit(self._service.backends).add_done_callback(
+            lambda done: schedule(partial(self.board.call, done.result()))
         )
 
     def _name_flows(self, answered: Future[pa.Table]) -> None:
@@ -65,7 +75,11 @@ class Session:
             return
         rows = answered.result()
         labels = zip(rows["flow_id"].to_pylist(), rows["label"].to_pylist(), strict=True)
-        self.board.name_flows({flow_id: label for flow_id, label in labels if label})
+        self.board.call({flow_id: label for flow_id, label in labels if label})
+
+    def _name_sources(self, labels: Mapping[str, str]) -> None:
+        if labels:  # none is what there is while the service does not answer
+            self.bar.sources = dict(labels)
 
     def _read_url(self) -> str:
         """Take filters and clock from the URL; what is wrong with it."""
@@ -147,6 +161,7 @@ def application(page: Page, service: Service) -> Callable[[], pn.Template]:
     def session() -> pn.Template:
         made = Session(page, service, pn.state.location or Location())
         pn.state.add_periodic_callback(made.board.ask_again, period=_LOOKS_EVERY_MS)
+        pn.state.add_periodic_callback(made.ask_names, period=_NAMES_EVERY_MS)
         return made.template
 
     return session

@@ -82,8 +82,8 @@ class Board:
         if not self._waiting:
             self._finish()
 
-    def name_flows(self, names: Mapping[str, str]) -> None:
-        """Call flows by these names, by their ids."""
+    def call(self, names: Mapping[str, str]) -> None:
+        """Call flows and storage backends by these names, by their ids."""
         if any(self._names.get(one) != name for one, name in names.items()):
             self._names.update(names)
             self._redraw()

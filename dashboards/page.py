@@ -17,7 +17,7 @@ from tams_data.client import TamsClient
 
 @dataclass(frozen=True)
 class Service:
-    """The service that the dashboard is of: its URL, its analyses, and labels of its sources by their id.
+    """The service that the dashboard is of: its URL, its analyses, and labels of sources and backends by their id.
 
     `media_url` is its URL as browsers see it.
     """
@@ -28,6 +28,7 @@ class Service:
     runner: Runs
     answers: Answers
     sources: Callable[[], Mapping[str, str]]
+    backends: Callable[[], Mapping[str, str]]
 
 
 Top = Callable[[Service, Filters, Clock], Viewable]

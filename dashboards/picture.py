@@ -32,7 +32,7 @@ class Picture:
     """What is drawn of an analysis: `draw` makes it of rows, of which there is at least one.
 
     `title` and `note` stand above it. `empty` and `hint` are told where there are no rows and no filters. `span` is its
-    width in columns of the page's grid of six.
+    width in columns of the page's grid of six. `named` is a column of ids that is drawn by what these are called.
     """
 
     title: str
@@ -43,6 +43,7 @@ class Picture:
     empty: str = "Nothing here yet"
     hint: str = ""
     span: int = 3
+    named: str = ""
 
     @property
     def name(self) -> str:
@@ -60,8 +61,8 @@ class Frame:
     """Where a picture is shown. It changes in place: what stays the same on a page is not drawn again."""
 
     def __init__(self, picture: Picture, clock: Clock, names: Mapping[str, str] | None = None) -> None:
-        """`names` are what flows are called, by their ids."""
-        self._picture, self._clock, self._names = picture, clock, names
+        """`names` are what flows and storage backends are called, by their ids."""
+        self._picture, self._clock, self._names = picture, clock, {} if names is None else names
         self._pane: Viewable = View(_SKELETON)
         self.view = pn.Column(self._pane, sizing_mode="stretch_width", margin=0)
         self._rows: pa.Table | None = None
@@ -95,11 +96,18 @@ class Frame:
         if self._rows is None:
             return
         if self._rows.num_rows:
-            self._place(self._picture.draw(self._rows, self._clock))
+            self._place(self._picture.draw(self._called(self._rows), self._clock))
         elif self._filtered:
             self._place(markup.message(_NOTHING_PASSES))
         else:
             self._place(markup.message(self._picture.empty, hint=self._picture.hint))
+
+    def _called(self, rows: pa.Table) -> pa.Table:
+        column = self._picture.named
+        if not column:
+            return rows
+        called = [self._names.get(one, one) for one in rows[column].to_pylist()]
+        return rows.set_column(rows.column_names.index(column), column, pa.array(called, pa.string()))
 
     def _place(self, drawn: Drawn) -> None:
         if isinstance(drawn, str) and isinstance(self._pane, View):

@@ -33,8 +33,8 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
     runner = RemoteAnalytics(url, token)
     client = TamsClient(url, token)
     media_url = _without_credentials(url if api else settings.public_url or url)
-    sources = partial(labels_of_sources, client)
-    service = Service(_without_credentials(url), media_url, client, runner, Answers(runner), sources)
+    labels = partial(labels_of_sources, client), partial(labels_of_backends, client)
+    service = Service(_without_credentials(url), media_url, client, runner, Answers(runner), *labels)
     pn.serve(
         {f"/{page.path}": application(page, service) for page in PAGES},
         address=settings.dashboard_host,
@@ -69,3 +69,11 @@ def labels_of_sources(client: TamsClient) -> Mapping[str, str]:
         return {}
     twice = {label for label, count in Counter(found.values()).items() if count > 1}
     return {one: f"{label} ({one})" if label in twice else label for one, label in found.items()}
+
+
+def labels_of_backends(client: TamsClient) -> Mapping[str, str]:
+    """Labels of the storage backends that have one by their id; none while the service does not answer."""
+    try:
+        return {str(one["id"]): str(one["label"]) for one in client.storage_backends() if one.get("label")}
+    except RequestFailed:
+        return {}

@@ -188,7 +188,7 @@ PAGE = Page(
     [
         Picture("Storage in figures", "stored-and-logical", figures_of_storage, empty=_NO_OBJECT, span=6),
         Picture("By format", "storage-usage", by_format, empty=_NO_OBJECT),
-        Picture("By storage backend", "storage-usage", by_backend, empty=_NO_OBJECT),
+        Picture("By storage backend", "storage-usage", by_backend, empty=_NO_OBJECT, named="storage_id"),
         GROWTH,
         Picture("Age", "object-ages", ages, note="Bytes by days since they were registered.", empty=_NO_OBJECT),
         Picture("By source", "storage-by-source", by_source, {"limit": 10_000}, empty=_NO_OBJECT, span=6),

@@ -685,6 +685,7 @@ def condensed(
     by: Sequence[str] = ("flow_id",),
     *,
     alike: Sequence[str] = (),
+    read_again: ir.Table | None = None,
 ) -> ir.Table:
     """Return fewer rows with the same holes of `resolution_ns` or longer, for each value of the columns `by`.
 
@@ -694,7 +695,8 @@ def condensed(
     others are those of `t`, with a `covered_ns` that is null when int64 cannot count it.
 
     The cost is one pass over the rows that sorts nothing, and another for those near a hole. What is sorted after
-    that, to find the holes, is little.
+    that, to find the holes, is little. The other pass reads `read_again` where that is given: what `t` was filtered
+    from by the columns `by` alone, so that its filter need not be repeated.
 
     >>> t = ibis.memtable({"flow_id": ["f", "f", "f"], "start_ns": [0, 12, 30], "end_ns": [10, 20, 40]})
     >>> condensed(t, 13).drop("flow_id").to_pyarrow().to_pylist()
@@ -704,16 +706,7 @@ def condensed(
     # that is less than the resolution, no hole is that long. It always is in buckets of the resolution's own width,
     # as all holes lie between their first start and their last. The holes between buckets stay as they are.
     width_ns = ibis.greatest(resolution_ns, _BUCKET_NS)
-    rows = t.select(
-        *by,
-        "start_ns",
-        "end_ns",
-        *alike,
-        length_ns=length_ns(t),
-        # Division of integers is by floats on most engines, and the remainder has the sign of the start: so a bucket
-        # is known by its bound next to zero, and those after zero by one more, lest two of them share the zero.
-        bucket=t.start_ns - t.start_ns % width_ns + ibis.ifelse(t.start_ns < 0, 0, 1),
-    )
+    rows = _in_buckets(t, by, width_ns, alike)
     buckets = rows.group_by(*by, "bucket").aggregate(
         start_ns=rows.start_ns.min(),
         end_ns=rows.end_ns.max(),
@@ -727,11 +720,22 @@ def condensed(
         closed &= buckets[name] == buckets[f"last_{name}"]
     columns = (*by, "start_ns", "end_ns", "segments", "covered_ns", *alike)
     holed = buckets.filter(~closed).select(**{f"holed_{name}": buckets[name] for name in (*by, "bucket")})
-    near = rows.semi_join(holed, [rows[name] == holed[f"holed_{name}"] for name in (*by, "bucket")])
+    again = rows if read_again is None else _in_buckets(read_again, by, width_ns, alike)
+    near = again.semi_join(holed, [again[name] == holed[f"holed_{name}"] for name in (*by, "bucket")])
     near = near.mutate(segments=ibis.literal(1, "int64"), covered_ns=near.length_ns)
     stretches = buckets.filter(closed).select(*columns)
     # a union wants equal types, and for Ibis what went through a join may be null
     return stretches.union(near.select(*columns).cast(stretches.schema()))
+
+
+def _in_buckets(t: ir.Table, by: Sequence[str], width_ns: Nanoseconds, kept: Sequence[str]) -> ir.Table:
+    """The rows with their `length_ns`, and the `bucket` of `width_ns` that they start in."""
+    # A view: Ibis would compare a column that is computed of a join with itself when it is joined once more.
+    t = t.view()
+    # Division of integers is by floats on most engines, and the remainder has the sign of the start: so a bucket is
+    # known by its bound next to zero, and those after zero by one more, lest two of them share the zero.
+    bucket = t.start_ns - t.start_ns % width_ns + ibis.ifelse(t.start_ns < 0, 0, 1)
+    return t.select(*by, "start_ns", "end_ns", *kept, length_ns=length_ns(t), bucket=bucket)
 
 
 def hides_no_hole(t: ir.Table, resolution_ns: Nanoseconds = 1) -> ir.BooleanValue:

@@ -22,7 +22,7 @@ def service() -> Iterator[Service]:
     analytics = Analytics(database)
     answers = Answers(analytics)
     with TamsClient("http://tams") as client:
-        yield Service("http://tams", "http://tams", client, analytics, answers, dict)
+        yield Service("http://tams", "http://tams", client, analytics, answers, dict, dict)
     answers.close()
     database.close()
 

@@ -24,7 +24,11 @@ class Service:
     """Gives the rows that a test has set for an analysis, or fails with the error set for it."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, pa.Table] = {"flows": FLOWS, "flow-usage": pa.table({"flows": [7]})}
+        self.rows: dict[str, pa.Table] = {
+            "flows": FLOWS,
+            "flow-usage": pa.table({"flows": [7]}),
+            "storage-usage": pa.table({"storage_id": ["disk", "tape", None]}),
+        }
         self.errors: dict[str, RequestFailed] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
@@ -71,6 +75,7 @@ PICTURES = [
         "Count", "flow-usage", lambda rows, _: f"{rows['flows'][0]} flows", empty="No flow yet", hint="Type `this`"
     ),
     Picture("Kinds", "flow-usage", lambda rows, _: f"kinds of {rows['flows'][0]}"),
+    Picture("Where", "storage-usage", lambda rows, _: f"on {rows['storage_id'].to_pylist()}", named="storage_id"),
     Picture("Last", "flows", lambda rows, clock: clock.wall_text(rows["last_write_ns"][0].as_py()), {"limit": 1}),
 ]
 
@@ -90,7 +95,7 @@ def page(service: Service) -> Iterator[Page]:
 def test_a_page_asks_at_once_and_each_question_once(page: Page, service: Service):
     page.board.ask()
     page.settle()
-    assert sorted(name for name, _ in service.asked) == ["flow-usage", "flows"]
+    assert sorted(name for name, _ in service.asked) == ["flow-usage", "flows", "storage-usage"]
     assert page.shown("count") == "7 flows"
     assert page.shown("kinds") == "kinds of 7"
     assert page.shown("last") == "2026-01-01 10:00:00"
@@ -101,7 +106,11 @@ def test_a_page_asks_with_the_filters_and_what_the_picture_wants(page: Page, ser
     page.filters.read({"source_id": "A", "tag.demo": "ball", "timerange": "[0:0_5:0)"})
     page.settle()
     filters = {"source_id": "A", "tag.demo": "ball", "timerange": "[0:0_5:0)"}
-    assert sorted(service.asked) == [("flow-usage", filters), ("flows", {**filters, "limit": 1})]
+    assert sorted(service.asked) == [
+        ("flow-usage", filters),
+        ("flows", {**filters, "limit": 1}),
+        ("storage-usage", filters),
+    ]
 
 
 def test_an_answer_to_filters_before_is_not_shown(page: Page, service: Service):
@@ -143,6 +152,14 @@ def test_the_switch_of_the_clock_draws_again_without_asking(page: Page, service:
     page.clock.scale = "TAI"
     assert page.shown("last") == "2026-01-01 10:00:37"
     assert service.asked == []
+
+
+def test_what_has_a_name_is_drawn_by_it_as_soon_as_it_is_known(page: Page, service: Service):
+    page.board.ask()
+    page.settle()
+    assert page.shown("where") == "on ['disk', 'tape', None]"
+    page.board.call({"tape": "The archive"})
+    assert page.shown("where") == "on ['disk', 'The archive', None]"
 
 
 def test_a_page_follows_the_store(page: Page, service: Service, monkeypatch: pytest.MonkeyPatch):
@@ -193,12 +210,12 @@ def test_what_the_service_refuses_is_told_in_the_picture_alone(page: Page, servi
 
 def test_an_answer_that_does_not_reach_the_page_is_asked_for_again(page, service, monkeypatch):
     page.board.ask()
-    page.lose(2)
+    page.lose(3)
     page.board.ask_again()
     assert page.board.is_waiting
-    assert len(service.asked) == 2
+    assert len(service.asked) == 3
     monkeypatch.setattr(board, "_LOST_AFTER_NS", 0)
     page.board.ask_again()
     page.settle()
     assert page.shown("last") == "2026-01-01 10:00:00"
-    assert len(service.asked) == 4
+    assert len(service.asked) == 6

@@ -86,6 +86,11 @@ def test_filters_go_along_to_the_other_pages_and_back(dashboard: Dashboard, watc
     expect(card(page, "At a glance")).to_contain_text(re.compile(r"Flows\s*10"), timeout=WAIT_MS)
 
 
+def test_a_storage_backend_is_called_by_its_label(dashboard: Dashboard, watched: Open):
+    page = ready(watched(f"{dashboard.url}/storage-usage").page)
+    expect(card(page, "By storage backend")).to_contain_text("local")
+
+
 def test_a_text_that_is_no_filter_is_told_of(dashboard: Dashboard, watched: Open):
     page = ready(watched(f"{dashboard.url}/").page)
     page.get_by_label("From").fill("soon")

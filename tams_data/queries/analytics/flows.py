@@ -13,6 +13,7 @@ from tams_data import timerange
 from tams_data.engines.base import Tables
 from tams_data.queries.analytics import filters as filtering
 from tams_data.queries.analytics.analysis import PRESENT, Analysis, Parameter
+from tams_data.queries.analytics.keysets import counted
 
 _GROUPS = ("format", "codec", "container", "frame_width", "frame_height", "status")
 
@@ -112,10 +113,9 @@ def reuse(tables: Tables, **filters: Any) -> ir.Table:
 
     Of n segments there are fewer than sqrt(2 n) numbers of uses, so the rows are few.
     """
-    segments = filtering.segments(tables, **filters)
-    used = segments.group_by("object_key").aggregate(uses=segments.count())
     objects = tables.objects.select("key", "size_bytes")
-    found = used.join(objects, used.object_key == objects.key)
+    found = counted(objects, filtering.segments(tables, **filters), "object_key").rename(uses="count")
+    found = found.filter(found.uses > 0)
     groups = found.group_by("uses").aggregate(
         objects=found.count(),
         segments=found.uses.sum().cast("int64"),

@@ -41,5 +41,25 @@ def outside(t: ir.Table, keys: ir.Table) -> ir.Table:
     return found.filter(found.mask.isnull() | (_bit(found) == 0))
 
 
+def counted(t: ir.Table, keys: ir.Table, column: str) -> ir.Table:
+    """Rows of `t`, by its column `key`, and in `count` how often each key is in the column of `keys`, never null there.
+
+    A block whose keys are there once each needs no more than its bits: they add up to `mask` only then. The others
+    are counted key by key.
+    """
+    key = keys[column]
+    marked = keys.select(key=key, block=key >> _SHIFT, bit=ibis.literal(1, "int64") << (key & _LAST))
+    blocks = marked.group_by("block").aggregate(mask=marked.bit.bit_or(), total=marked.bit.sum())
+    repeated = blocks.filter(blocks.total != blocks.mask).select(repeated="block")
+    again = keys.select(key=key, block=key >> _SHIFT).view()
+    again = again.semi_join(repeated, again.block == repeated.repeated)
+    counts = again.group_by(counted="key").aggregate(count=again.count())
+    once = blocks.filter(blocks.total == blocks.mask).select("block", "mask")
+    found = t.left_join(once, (t.key >> _SHIFT) == once.block)
+    found = found.select(*t.columns, bit=_bit(found).fill_null(0)).view()
+    found = found.left_join(counts, found.key == counts.counted)
+    return found.select(*t.columns, count=ibis.coalesce(found["count"], found.bit))
+
+
 def _bit(t: ir.Table) -> ir.IntegerColumn:
     return (t.mask >> (t.key & _LAST)) & 1

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tams_data.engines.base import Tables
 from tams_data.queries.analytics import filters as filtering
 from tams_data.queries.analytics.analysis import PRESENT, Analysis, Parameter
-from tams_data.queries.analytics.keysets import among, keyset, outside
+from tams_data.queries.analytics.keysets import among, counted, keyset, outside
 
 _DAY_NS = 86_400 * 10**9
 
@@ -140,12 +140,9 @@ def unreferenced_totals(tables: Tables, *, now_ns: Any, at_least_ns: Any, **filt
 
 def instances_per_object(tables: Tables, **filters: Any) -> ir.Table:
     """How many objects have how many instances."""
-    objects = _objects(tables, **filters)
-    instances = _instances(tables, **filters)
-    counts = instances.group_by("object_key").aggregate(instances=instances.count())
-    found = objects.left_join(counts, objects.key == counts.object_key)
-    found = found.select("size_bytes", instances=found.instances.fill_null(0).cast("int64"))
-    groups = found.group_by("instances").aggregate(objects=found.count(), size_bytes=_total(found.size_bytes))
+    objects = _objects(tables, **filters).select("key", "size_bytes")
+    found = counted(objects, _instances(tables, **filters), "object_key")
+    groups = found.group_by(instances="count").aggregate(objects=found.count(), size_bytes=_total(found.size_bytes))
     return groups.order_by("instances")
 
 

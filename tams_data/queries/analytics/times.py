@@ -185,7 +185,7 @@ def _pieces(tables: Tables, resolution_ns: Nanoseconds = 1, **filters: Any) -> i
     seen = ("flow_id", *_WINDOW)
     segments = filtering.segments(tables, **{name: one for name, one in filters.items() if name in seen})
     broken = segments.semi_join(kept.filter(~whole), "flow_id")
-    rest = timerange.condensed(broken, resolution_ns)
+    rest = timerange.condensed(broken, resolution_ns, read_again=segments)
     return unbroken.select(*rest.columns).cast(rest.schema()).union(rest)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tams_data import schema
+from tams_data.engines.base import UNBOUND
 from tams_data.queries import deletions, events, flows, jobs, objects, segments, sources
 from tams_data.schema import id_hash, tag_term
 from tams_data.timerange import MAX_NS
@@ -28,6 +29,7 @@ from tests.tams_data.builders import (
     segment,
     uncontrolled,
 )
+from tests.tams_data.queries.compiled import compared_with_itself
 
 A, B, C, M = "flow-a", "flow-b", "flow-c", "flow-m"
 OF_A = {"flow_id": A}
@@ -192,6 +194,13 @@ def test_plain_values_give_the_rows_that_bound_ones_give(filled, subtests):
             else:
                 assert sorted(rows, key=repr) == sorted(others, key=repr)
             assert rows, "a case that finds nothing compares nothing"
+
+
+def test_no_query_compares_a_column_with_itself(subtests):
+    for query, values, options in CASES:
+        with subtests.test(query=f"{query.__module__}.{query.__name__}", options=options):
+            expression = query(UNBOUND, **{name: plain(value) for name, value in values.items()}, **options)
+            assert compared_with_itself(ibis.to_sql(expression, dialect="duckdb")) == []
 
 
 def test_every_query_is_among_the_cases():

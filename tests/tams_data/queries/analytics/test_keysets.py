@@ -1,7 +1,8 @@
-"""Keysets choose the rows that joining key by key would, on each engine."""
+"""Keysets choose and count the rows that joining key by key would, on each engine."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import ibis
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tams_data import schema
 from tams_data.engines.base import UNBOUND, Database
-from tams_data.queries.analytics.keysets import among, keyset, outside
+from tams_data.queries.analytics.keysets import among, counted, keyset, outside
 from tests.conftest import ENGINES
 from tests.tams_data.builders import clear, insert, object_row, on_one_database
 
@@ -41,6 +42,10 @@ def without_instance(tables):
     return outside(tables.objects, keyset(tables.object_instances, "object_key")).select("key")
 
 
+def with_counts(tables):
+    return counted(tables.objects.select("key"), tables.object_instances, "object_key")
+
+
 @given(st.sets(KEYS), HELD)
 @on_one_database
 def test_keysets_choose_what_joins_choose(emptied, keys, held):
@@ -54,6 +59,10 @@ def test_keysets_choose_what_joins_choose(emptied, keys, held):
     assert sorted(found, key=repr) == sorted({one for one in held if one[0] in keys}, key=repr)
     assert sorted(emptied.read(with_instance)["key"].to_pylist()) == sorted(there)
     assert sorted(emptied.read(without_instance)["key"].to_pylist()) == sorted(keys - there)
+    times = Counter(key for key, _ in held)
+    assert {row["key"]: row["count"] for row in emptied.read(with_counts).to_pylist()} == {
+        key: times[key] for key in keys
+    }
 
 
 def test_keysets_compile_for_spark():

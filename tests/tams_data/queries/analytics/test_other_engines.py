@@ -18,6 +18,7 @@ from tams_data.engines.reader import IbisReader
 from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.analysis import Analysis
 from tests.tams_data.queries.analytics import paper
+from tests.tams_data.queries.compiled import compared_with_itself
 
 FILTERS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -110,6 +111,12 @@ def test_datafusion_gives_the_same_rows(duckdb, datafusion, analysis, filters):
 @pytest.mark.parametrize(("analysis", "filters"), FEW)
 def test_spark_gives_the_same_rows(duckdb, spark, analysis, filters):
     assert rows_of(spark, analysis, filters) == rows_of(duckdb, analysis, filters)
+
+
+@pytest.mark.parametrize(("analysis", "filters"), FEW)
+def test_no_analysis_compares_a_column_with_itself(analysis, filters):
+    values, options = asked(analysis, filters)
+    assert compared_with_itself(ibis.to_sql(analysis.query(UNBOUND, **values, **options), dialect="duckdb")) == []
 
 
 @pytest.fixture(scope="module")

@@ -366,6 +366,15 @@ def test_what_int64_cannot_count_is_null_and_the_rest_is_there(unbounded):
     assert live == [{"hour_ns": -HOUR, "flows": 2}, {"hour_ns": 0, "flows": 3}]
 
 
+def test_a_hole_in_a_long_flow_hides_nothing_and_doubles_nothing(database):
+    own = [(n * SECOND, (n + 1) * SECOND) for n in range(5000) if n != 2500]
+    rows = stored(database, {"f": own}).run("timeline", resolution_ns=1).to_pylist()
+    assert [(one["segments"], one["covered_ns"]) for one in rows] == [
+        (2500, 2500 * SECOND),
+        (2499, 2499 * SECOND),
+    ]
+
+
 UNIT = 200 * SECOND
 
 
@@ -407,12 +416,25 @@ def test_coverage_gaps_and_live_flows_are_what_counting_gives(segments, asked):
     assert sorted((one["flow_id"], one["start_ns"], one["end_ns"]) for one in rows) == [
         (flow, a * UNIT, b * UNIT) for flow, units in has.items() for a, b in holes(units)
     ]
+    rows = analytics.run("timeline", resolution_ns=1, **filters).to_pylist()
+    assert sorted((one["flow_id"], one["start_ns"] // UNIT, one["segments"], one["covered_ns"]) for one in rows) == [
+        (flow, first, sum(s <= last and e > first for s, e in segments[flow]), (last + 1 - first) * UNIT)
+        for flow, units in has.items()
+        for first, last in runs_of(units)
+    ]
     # 200 s go 18 times into an hour, and before 1972 UTC is taken to be TAI
     live = Counter(hour for units in has.values() for hour in {n // 18 for n in units})
     rows = analytics.run("live-flows", **filters).to_pylist()
     assert {one["hour_ns"] // HOUR: one["flows"] for one in rows if one["flows"]} == live
     assert [one["hour_ns"] // HOUR for one in rows] == (list(range(min(live), max(live) + 1)) if live else [])
     database.close()
+
+
+def runs_of(units):
+    """The first and the last of each run of successive numbers."""
+    between = holes(units)
+    firsts, lasts = [b for _, b in between], [a - 1 for a, _ in between]
+    return list(zip([min(units), *firsts], [*lasts, max(units)], strict=True)) if units else []
 
 
 def holes(units):
