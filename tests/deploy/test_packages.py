@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -164,3 +165,18 @@ def test_the_source_distribution_has_what_the_checkout_has(sources, name):
 def test_the_source_distribution_has_nothing_that_was_made(sources):
     made = {"__pycache__", ".venv", ".data", ".hypothesis", ".mypy_cache", "artefacts", "dist"}
     assert not made & {part for path in sources.rglob("*") for part in path.relative_to(sources).parts}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("CHANGELOG.md", r"^## ([\d.]+) - \d{4}-\d\d-\d\d$"),
+        ("README.md", r"tams_data_service-([\d.]+)-py3"),
+        ("deploy/README.md", r"tams_data_service-([\d.]+)-py3"),
+        ("docker-compose.yml", r"image: tams-[\w-]+:([\d.]+)$"),
+    ],
+)
+def test_files_that_name_the_version_name_this_one(name, pattern):
+    """Of the changelog the newest section."""
+    found = re.findall(pattern, (ROOT / name).read_text(), re.MULTILINE)
+    assert set(found[:1] if name == "CHANGELOG.md" else found) == {VERSION}
