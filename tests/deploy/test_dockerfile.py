@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import tomli
 from packaging.utils import canonicalize_name
 
 from tests.api.process import free_port, wait_until
@@ -167,6 +168,10 @@ def test_the_context_has_what_is_copied_and_no_more() -> None:
         if word == "COPY" and "--from" not in rest
         for source in rest.split()[:-1]
     }
+    packages = tomli.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
+        "packages"
+    ]
+    assert set(packages) <= copied, "every package of the wheel"
     assert lines[1] == "*"
     assert copied == admitted
     assert all((ROOT / one).exists() for one in copied)
