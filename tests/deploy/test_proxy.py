@@ -152,6 +152,7 @@ def api(proxied: Proxied) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.soak
 def test_media_are_sent_and_fetched_through_the_proxy(api):
     """At the URLs that the service gives, which are the proxy's."""
     flow = video_flow()
@@ -169,6 +170,7 @@ def test_media_are_sent_and_fetched_through_the_proxy(api):
     assert (part.status_code, part.content) == (206, body[10:20])
 
 
+@pytest.mark.soak
 def test_events_come_when_they_happen(api):
     with api.stream("GET", "/events", timeout=15) as stream:
         lines = stream.iter_lines()
@@ -177,6 +179,7 @@ def test_events_come_when_they_happen(api):
         assert any(flow["id"] in line for line in lines), "none came"
 
 
+@pytest.mark.soak
 def test_pages_and_links_are_those_of_the_proxy(api):
     for _ in range(2):
         flow = video_flow(id=new_id())
@@ -186,10 +189,12 @@ def test_pages_and_links_are_those_of_the_proxy(api):
     assert api.get("/health").json()["ready"] is True
 
 
+@pytest.mark.soak
 def test_figures_and_jobs_stay_inside(api):
     assert [api.get(path).status_code for path in ("/metrics", "/jobs")] == [404, 404]
 
 
+@pytest.mark.soak
 def test_the_dashboard_opens_a_session(proxied):
     """The page, and the websocket that it lives on."""
     with proxied.client("dashboard.tams.example") as client:
