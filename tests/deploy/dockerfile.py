@@ -68,7 +68,7 @@ class Image:
     def __init__(self, folder: Path, context: Path = ROOT, *, downloads: bool = False) -> None:
         """With `downloads` packages are installed as it says; else those that the tests run with are borrowed."""
         self.root, self._context, self._downloads = folder, context, downloads
-        self.user = USER if os.geteuid() == 0 else os.geteuid()
+        self.user, self.group = (USER, USER) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
         self._stages = stages((context / "Dockerfile").read_text())
         self._own = {"tmp"} | {
             path.split("/")[1]
@@ -162,17 +162,17 @@ class Image:
         pytest.skip(f"no {name} that an ordinary user of this machine may run")
 
     def _as_user(self) -> dict[str, object]:
-        return {"user": self.user, "group": self.user, "extra_groups": []} if os.geteuid() == 0 else {}
+        return {"user": self.user, "group": self.group, "extra_groups": []} if os.geteuid() == 0 else {}
 
     def _give(self, path: Path) -> None:
         if os.geteuid() == 0:
-            subprocess.run(["chown", "-Rh", f"{self.user}:{self.user}", str(path)], check=True)
+            subprocess.run(["chown", "-Rh", f"{self.user}:{self.group}", str(path)], check=True)
 
     def _led(self, text: str) -> str:
         """Text whose absolute paths are those in the folder, and whose user is the one here."""
         own = "|".join(map(re.escape, sorted(self._own)))
         led = re.sub(rf"(?<![\w./:}}])/(?={own})(?=[\w/])", f"{self.root}/", text)
-        return re.sub(rf"\b{USER}\b", str(self.user), led)
+        return re.sub(rf"\b{USER}\b", str(self.user), led.replace(f"-g {USER}", f"-g {self.group}"))
 
     def _run(self, rest: str) -> None:
         for step in re.sub(r"--mount=\S+\s+", "", rest).split("&&"):
