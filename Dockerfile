@@ -20,6 +20,7 @@ COPY README.md LICENSE ./
 COPY tams_data tams_data
 COPY api api
 COPY dashboards dashboards
+COPY notebooks notebooks
 RUN /build/backend/bin/python -m hatchling build --target wheel --directory /build/dist && \
     python -m pip --python /opt/tams/bin/python install --no-cache-dir --no-deps --no-index /build/dist/*.whl
 

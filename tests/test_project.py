@@ -20,7 +20,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = PYPROJECT["dependencies"]
-DEPENDENCIES = RUNTIME + PYPROJECT["optional-dependencies"]["dev"]
+DEPENDENCIES = [*RUNTIME, *(one for name in ("notebooks", "dev") for one in PYPROJECT["optional-dependencies"][name])]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 TOP_LEVEL = {
@@ -31,7 +31,7 @@ TOP_LEVEL = {
     *(".ci", ".gitignore"),
 }
 
-PROJECT = {"tams_data", "api", "dashboards", "tests"}
+PROJECT = {"tams_data", "api", "dashboards", "notebooks", "tests"}
 
 # What stands above each package: imports point down only.
 ABOVE = {

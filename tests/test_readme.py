@@ -8,14 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tams_data.client import TamsClient
 from tams_data.queries.analytics import ANALYSES
 from tams_data.settings import Settings
-from tams_data.transfer import demo
 from tests import conformance
 from tests.api.client import CheckedClient, as_object
+from tests.api.process import Service
 from tests.api.specification import needs_specification
 
 README = Path(__file__).parent.parent / "README.md"
@@ -65,20 +62,13 @@ def console_examples() -> list[tuple[str, str]]:
     return [(command, printed.strip()) for command, printed in blocks]
 
 
-@pytest.fixture(scope="module")
-def demo_url(service_url: str) -> str:
-    with TamsClient(service_url) as client:
-        demo.make(client)
-    return service_url
-
-
-def test_the_tour_prints_what_the_readme_shows(demo_url: str, tmp_path: Path):
+def test_the_tour_prints_what_the_readme_shows(full_demo: Service, tmp_path: Path):
     examples = console_examples()
     assert examples
     for command, printed in examples:
         here = command.replace(".venv/bin/python", sys.executable)  # first: the other names it in full
-        here = here.replace("http://localhost:8000", demo_url).replace(".venv/bin/tams", TAMS)
-        environment = {**os.environ, "TAMS_PORT": demo_url.rsplit(":", 1)[1], "PYTHONPATH": str(README.parent)}
+        here = here.replace("http://localhost:8000", full_demo.url).replace(".venv/bin/tams", TAMS)
+        environment = {**os.environ, "TAMS_PORT": str(full_demo.port), "PYTHONPATH": str(README.parent)}
         done = subprocess.run(
             here, check=False, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
         )

@@ -145,9 +145,10 @@ def contents(wheel: Path) -> dict[str, int]:
 
 
 def test_a_wheel_has_every_module_and_asset_and_nothing_else(wheel):
-    packages = ("tams_data", "api", "dashboards")
+    packages = ("tams_data", "api", "dashboards", "notebooks")
     files = [path for name in packages for path in (ROOT / name).rglob("*") if path.is_file()]
     expected = {str(path.relative_to(ROOT)) for path in files if path.suffix not in (".pyc", ".png")}
+    expected = {name for name in expected if ".ipynb_checkpoints" not in name}
     assert {name for name in contents(wheel) if ".dist-info/" not in name} == expected
 
 
