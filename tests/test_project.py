@@ -24,9 +24,10 @@ DEPENDENCIES = [*RUNTIME, *(one for name in ("notebooks", "dev") for one in PYPR
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 TOP_LEVEL = {
-    *("tams_data", "api", "dashboards", "notebooks", "tests"),
+    *("tams_data", "api", "dashboards", "notebooks", "tests", "deploy"),
     *("README.md", "CHANGELOG.md", "LICENSE", "Makefile"),
     *("pyproject.toml", "requirements.lock", "environment.yml"),
+    *("Dockerfile", "docker-compose.yml", ".dockerignore", ".pre-commit-config.yaml"),
     *(".ci", ".gitignore"),
 }
 
