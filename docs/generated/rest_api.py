@@ -94,16 +94,10 @@ def _operation(one: Operation) -> str:
 
 def _parameters(parameters: list[dict[str, Any]]) -> str:
     rows = [
-        [
-            code(one["name"]),
-            one["in"],
-            type_of(one["schema"]),
-            "required" if one.get("required") else _default(one["schema"]),
-            one.get("description", ""),
-        ]
+        [code(one["name"]), one["in"], type_of(one["schema"]), _said(one, needed=one.get("required", False))]
         for one in parameters
     ]
-    return table(["parameter", "in", "type", "default", "what it is"], rows)
+    return table(["parameter", "in", "type", "what it is"], rows)
 
 
 def _request_body(body: Mapping[str, Any] | None) -> str:
@@ -153,21 +147,16 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
 
 def _properties(schema: Mapping[str, Any]) -> list[list[str]]:
     needed = schema.get("required", [])
-    return [
-        [code(name), type_of(one), paragraphs("**Required.**" if name in needed else "", _said_of(one))]
-        for name, one in schema.get("properties", {}).items()
-    ]
+    properties = schema.get("properties", {}).items()
+    return [[code(name), type_of(one), _said(one, needed=name in needed)] for name, one in properties]
 
 
-def _said_of(schema: Mapping[str, Any]) -> str:
-    default = _default(schema)
-    said = str(schema.get("description", ""))
-    return f"{said}; default: {default}".removeprefix("; ").capitalize() if default else said
-
-
-def _default(schema: Mapping[str, Any]) -> str:
-    default = schema.get("default")
-    return "" if default is None else code(str(default).lower() if isinstance(default, bool) else default)
+def _said(of: Mapping[str, Any], *, needed: bool) -> str:
+    """What is said of a parameter or a property, with its default: that of a parameter is in its schema."""
+    default = of.get("schema", of).get("default")
+    shown = "" if default is None else code(str(default).lower() if isinstance(default, bool) else default)
+    said = "; ".join(filter(None, [str(of.get("description", "")), shown and f"default: {shown}"]))
+    return paragraphs("**Required.**" if needed else "", said[:1].upper() + said[1:])
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
