@@ -14,7 +14,7 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 _FENCE = re.compile(r"^(?P<fence>```+)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=fence)$", re.DOTALL | re.MULTILINE)
 _TITLE = re.compile(r'title="([^"]+)"')
-_INLINE = re.compile(r"`([^`\n]+)`")
+_INLINE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -51,7 +51,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 def inline_code(page: Path) -> list[str]:
     """What a page has as code in its sentences."""
-    return _INLINE.findall(_FENCE.sub("", page.read_text()))
+    return [" ".join(code.split()) for code in _INLINE.findall(_FENCE.sub("", page.read_text()))]
 
 
 def links(page: Path) -> list[str]:
