@@ -78,9 +78,13 @@ def locked(python: str) -> dict[str, Version]:
 
 
 def imported(folder: str) -> set[str]:
-    """The dotted names that the modules below `folder` import: `from tams_data import schema` is `tams_data.schema`."""
+    """The dotted names that the modules below `folder` import: `from tams_data import schema` is `tams_data.schema`.
+
+    Or those that a module imports, named without its `.py`.
+    """
     names: set[str] = set()
-    for module in (ROOT / folder).rglob("*.py"):
+    alone = ROOT / f"{folder}.py"
+    for module in [alone] if alone.exists() else (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Import):
                 names.update(alias.name for alias in node.names)
@@ -168,6 +172,48 @@ def test_third_party_imports_are_declared(folder: str, dependencies: list[str]) 
 @pytest.mark.parametrize(("folder", "above"), ABOVE.items(), ids=ABOVE.keys())
 def test_imports_point_down_only(folder: str, above: set[str]) -> None:
     assert roots(imported(folder)) & above == set()
+
+
+LAYERS = (
+    ("docs",),
+    ("api", "dashboards"),
+    ("check", "keeping", "transfer"),
+    ("store",),
+    ("analytics", "resources"),
+    ("seen",),
+    ("queries",),
+    ("engines",),
+    ("client", "essence", "media", "playlist", "scan"),
+    ("access", "destinations", "processes"),
+    ("schema", "settings", "timerange", "tracing"),
+    ("errors",),
+)
+"""The parts of the project from the top to the bottom: each imports what stands below it."""
+
+
+def part_of(name: str) -> str:
+    """The part that a dotted name of the project belongs to: of `tams_data` the module or package in it."""
+    return name.removeprefix("tams_data.").split(".")[0]
+
+
+@pytest.mark.parametrize(("level", "part"), [(level, part) for level, layer in enumerate(LAYERS) for part in layer])
+def test_a_part_imports_what_stands_below_it(level: int, part: str) -> None:
+    below = {one for layer in LAYERS[level + 1 :] for one in layer} | {"tams_data", "__version__", part}
+    place = part if level < 2 else f"tams_data/{part}"
+    assert {part_of(name) for name in imported(place) if name.split(".")[0] in PROJECT} <= below
+
+
+def test_every_part_has_its_layer() -> None:
+    parts = {
+        path.stem for path in (ROOT / "tams_data").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert parts - {"__init__"} == {part for layer in LAYERS[2:] for part in layer}
+
+
+def test_the_house_of_contributing_is_that_of_the_layers() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    assert tuple(tuple(re.findall(r"\w+", row)) for row in rows) == LAYERS
 
 
 def test_scan_imports_nothing_else_of_the_project() -> None:
