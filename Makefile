@@ -52,7 +52,7 @@ soak: install  ## the tests that run for minutes
 lock:  ## requirements.lock again, from pyproject.toml
 	@$(find_python); folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	"$$python" -m venv "$$folder" && "$$folder/bin/python" -m pip install -qq $(UV) && \
-	"$$folder/bin/uv" pip compile --quiet --universal --python-version 3.10 --extra dev --extra docs --generate-hashes \
+	"$$folder/bin/uv" pip compile --quiet --universal --python-version 3.10 --extra notebooks --extra dev --extra docs --generate-hashes \
 	  --only-binary :all: --emit-build-options --custom-compile-command 'make lock' $(LOCK_FLAGS) \
 	  --output-file requirements.lock pyproject.toml
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from dashboards.clock import Clock
 from dashboards.filters import Filters
-from dashboards.formatting import count_text, duration_text, format_text, percent_text
 from tams_data.analytics import Runs
+from tams_data.formatting import count_text, duration_text, format_text, percent_text
 from tams_data.queries.analytics import ANALYSES
 from tams_data.timerange import NS_PER_SECOND, TimeRange
 

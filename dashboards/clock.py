@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import param
 
-from dashboards.formatting import UNKNOWN
 from tams_data.errors import InvalidTimestamp
+from tams_data.formatting import UNKNOWN
 from tams_data.timerange import NS_PER_SECOND, format_utc, parse_timestamp, tai_from_utc
 
 UTC, TAI = "UTC", "TAI"

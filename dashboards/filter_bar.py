@@ -13,8 +13,8 @@ from panel.custom import JSComponent
 
 from dashboards.clock import Clock, tai_from_unix
 from dashboards.filters import Filters
-from dashboards.formatting import format_text
 from tams_data.errors import InvalidInput
+from tams_data.formatting import format_text
 from tams_data.timerange import NS_PER_SECOND
 
 _ASSETS = Path(__file__).parent / "assets"

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from dashboards import figures, markup
 from dashboards.clock import Clock
-from dashboards.formatting import bit_rate_text, bytes_text, count_text, duration_text, format_text, short_count_text
 from dashboards.page import Page
 from dashboards.picture import Picture
 from dashboards.sums import by, total
 from dashboards.table import Column, Rows
+from tams_data.formatting import bit_rate_text, bytes_text, count_text, duration_text, format_text, short_count_text
 from tams_data.timerange import NS_PER_SECOND
 
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 
 from dashboards import flow_usage, markup, storage_usage, time_ranges
 from dashboards.clock import Clock
-from dashboards.formatting import bytes_text, count_text, duration_text
 from dashboards.page import Page
 from dashboards.picture import Picture
 from dashboards.sums import total
 from dashboards.table import Column, Rows
+from tams_data.formatting import bytes_text, count_text, duration_text
 
 
 def at_a_glance(rows: pa.Table, _: Clock) -> str:

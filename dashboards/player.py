@@ -15,9 +15,9 @@ import panel as pn
 
 from dashboards.bars import Row
 from dashboards.clock import Clock
-from dashboards.formatting import duration_text
 from tams_data.client import GetUrl, Segment, TamsClient
 from tams_data.errors import TamsDataError
+from tams_data.formatting import duration_text
 from tams_data.timerange import MAX_NS, MIN_NS, NS_PER_SECOND, TimeRange
 from tams_data.transfer.stretch import PLAYABLE
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from dashboards import figures, markup
 from dashboards.clock import Clock
-from dashboards.formatting import bytes_text, count_text, format_text, percent_text, short_count_text
 from dashboards.page import Page
 from dashboards.picture import Picture
 from dashboards.sums import by, total
 from dashboards.table import Column, Rows
+from tams_data.formatting import bytes_text, count_text, format_text, percent_text, short_count_text
 
 _OF_STORAGE = ("objects", "stored_bytes", "logical_bytes", "saved_bytes")
 _NS_PER_MS = 1_000_000

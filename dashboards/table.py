@@ -15,8 +15,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from panel.custom import JSComponent
 
-from dashboards import formatting
 from dashboards.clock import Clock
+from tams_data import formatting
 
 _ASSETS = Path(__file__).parent / "assets"
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from dashboards import figures, markup
 from dashboards.clock import Clock
-from dashboards.formatting import count_text, duration_text, percent_text, short_count_text
 from dashboards.page import Page
 from dashboards.picture import Picture
 from dashboards.sums import one_row
 from dashboards.table import Column, Rows
+from tams_data.formatting import count_text, duration_text, percent_text, short_count_text
 
 _NS_PER_MS = 1_000_000
 _HOUR_MS = 3_600_000

@@ -26,11 +26,11 @@ from dashboards import axis, bars
 from dashboards.bars import Bar, Bars, Row
 from dashboards.clock import Clock, tai_from_unix
 from dashboards.filters import Filters
-from dashboards.formatting import count_text, duration_text, format_text
 from dashboards.player import Player, button, html, select
 from tams_data.analytics import Runs
 from tams_data.client import TamsClient
 from tams_data.errors import TamsDataError
+from tams_data.formatting import count_text, duration_text, format_text
 from tams_data.timerange import NS_PER_SECOND, TimeRange
 
 PAGE = 40

@@ -31,6 +31,8 @@ import ibis
 import ibis.expr.schema
 import pyarrow as pa
 
+from tams_data import markup
+
 VERSION = 4
 """The version of this schema; a store remembers the one it was written with. A step forward only adds tables, and
 columns that may be null."""
@@ -129,6 +131,18 @@ class Table:
     def keys(self, rows: Iterable[Mapping[str, object]]) -> pa.Table:
         """An Arrow table of the key columns of `rows`, to delete them by."""
         return self.part(self.key, rows)
+
+    def _repr_html_(self) -> str:
+        """Its columns with types and meanings, for a notebook; those of the key are marked."""
+        headings = [markup.Heading(text) for text in ("column", "type", "key", "what it holds")]
+        rows = [
+            (one.name, _type_text(one), "key" if one.name in self.key else "", one.description) for one in self.columns
+        ]
+        return markup.table(headings, rows, caption=f"{self.name}: {self.description}")
+
+
+def _type_text(column: Column) -> str:
+    return f"{column.type} or null" if column.nullable else str(column.type)
 
 
 def _array(given: object, kind: pa.DataType, count: int) -> pa.Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -175,6 +177,31 @@ class Settings(BaseSettings):
     def dashboard_url(self) -> str:
         """Where the dashboard is on this machine."""
         return _url(self.dashboard_host, self.dashboard_port)
+
+
+def service_url() -> str | None:
+    """The URL of the service that is meant unless another is named: that of `TAMS_URL`, None where it is not set."""
+    return os.environ.get("TAMS_URL") or None
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Variables by which a process in another folder has the settings of this one: those of `.env`, too.
+
+    Secrets are among them: they are for the environment of a process that is to be trusted with them.
+    """
+    known = {name.upper(): value for name, value in {**dotenv_values(".env"), **os.environ}.items()}
+    ours = {name: value for name, value in known.items() if value and name.startswith(("TAMS_", "VAST_"))}
+    ours["TAMS_DATA_DIR"] = str(settings.data_dir.resolve())
+    ours["TAMS_DATABASE_URL"] = _absolute(settings.database)
+    return ours
+
+
+def _absolute(url: str) -> str:
+    """A database URL that means the same in every folder."""
+    scheme, _, place = url.partition("://")
+    if scheme != "duckdb" or not place.removeprefix("/"):
+        return url
+    return f"duckdb:///{Path(place.removeprefix('/')).resolve()}"
 
 
 def _url(host: str, port: int) -> str:

@@ -220,6 +220,15 @@ class TimeRange:
             return f"[{format_timestamp(start)}]"
         return f"[{format_timestamp(start)}_{format_timestamp(end)})"
 
+    def _repr_html_(self) -> str:
+        """The text and the civil time it stands for, for a notebook."""
+        text = f"<code>{self}</code>"
+        if self.is_never or self.is_eternity:
+            return f"{text}, {'never' if self.is_never else 'eternity'}"
+        start = "any time" if self.starts_open else _civil(self.start_ns)
+        end = "any time" if self.ends_open else _civil(self.end_ns)
+        return f"{text}, from {start} until {end}"
+
     @property
     def is_never(self) -> bool:
         """Whether the range holds no time."""
@@ -938,6 +947,11 @@ def format_utc(ns: int) -> str:
 
 FIRST_CIVIL_NS = tai_from_utc(datetime(1972, 1, 1, tzinfo=timezone.utc))
 """The first timestamp that can be a time of day: UTC as it is has been since 1972, and a timeline may begin at 0:0."""
+
+
+def _civil(ns: int) -> str:
+    """The UTC time of a timestamp, or itself where it is no time of day."""
+    return format_utc(ns) if ns >= FIRST_CIVIL_NS else format_timestamp(ns)
 
 
 def utc_ns(tai_ns: ir.IntegerValue) -> ir.IntegerValue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from tams_data.engines.base import Database
 from tams_data.engines.duckdb import DuckDB
 from tams_data.settings import Settings
 from tams_data.store.store import Store
-from tests import s3, vast_engine
+from tests import demo_store, s3, vast_engine
 from tests.api.client import CheckedClient, client_of
 from tests.api.process import Service
 
@@ -135,6 +136,22 @@ def shared_client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service as a process, empty when the first test of a module asks for it."""
     with Service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A data folder with the demo in it, at its full size; nobody has it open. It is made once for all processes."""
+    base = tmp_path_factory.getbasetemp()
+    return demo_store.data_folder(base if worker_id == "master" else base.parent, tmp_path_factory.mktemp("demo-data"))
+
+
+@pytest.fixture(scope="session")
+def full_demo(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with the demo in it, at its full size. Tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("full-demo")
+    shutil.copytree(demo_data, folder / "data")
+    with Service(folder) as running:
         yield running
 
 

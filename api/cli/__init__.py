@@ -11,6 +11,7 @@ from api.cli.check import COMMANDS as CHECK
 from api.cli.inspect import COMMANDS as INSPECT
 from api.cli.jobs import COMMANDS as JOBS
 from api.cli.keeping import COMMANDS as KEEPING
+from api.cli.notebooks import COMMANDS as NOTEBOOKS
 from api.cli.serve import COMMANDS as SERVE
 from api.cli.transfer import COMMANDS as TRANSFER
 from tams_data import __version__
@@ -34,5 +35,5 @@ def main() -> None:
     """A time-addressable media store."""
 
 
-for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS, *KEEPING, *JOBS):
+for _command in (*SERVE, *TRANSFER, *INSPECT, *CHECK, *ACCESS, *KEEPING, *JOBS, *NOTEBOOKS):
     main.add_command(_command)

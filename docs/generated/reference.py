@@ -9,6 +9,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "Client": ("tams_data.client.service", "tams_data.client.shapes", "tams_data.client.analytics"),
     "Analyses": (
         "tams_data.analytics",
+        "tams_data.answers",
+        "tams_data.report",
         "tams_data.queries.analytics.analysis",
         "tams_data.queries.analytics.filters",
         "tams_data.queries.analytics.flows",

@@ -28,6 +28,7 @@ from tams_data.client.shapes import (
     Webhook,
 )
 from tams_data.errors import RequestFailed
+from tams_data.settings import Settings, service_url
 from tams_data.timerange import TimeRange
 
 Kind: TypeAlias = Literal["sources", "flows"]
@@ -56,6 +57,15 @@ class TamsClient:
         connection is lost.
         """
         self._connection = Connection(url, token, timeout_s=timeout_s, retries=retries, connections=connections)
+
+    @classmethod
+    def here(cls) -> TamsClient:
+        """A client of the service that `tams_data.connect()` reads: that of `TAMS_URL`, else that of the settings.
+
+        :raise InvalidSetting: a setting cannot be used.
+        """
+        settings = Settings.load()
+        return cls(service_url() or settings.url, settings.own_token)
 
     @property
     def url(self) -> str:

@@ -21,13 +21,16 @@ import threading
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from time import time_ns
+from typing import TYPE_CHECKING
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+from ibis.backends import duckdb as ibis_duckdb
 
 from tams_data import schema
 from tams_data.engines import binding
@@ -44,6 +47,9 @@ from tams_data.engines.base import (
 )
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
 from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
+
+if TYPE_CHECKING:
+    from tams_data.scan.explain import Steps
 
 _FEW = 100
 """Up to so many rows are sent as lists, which costs 0.7 ms a statement; an Arrow scan costs 2 ms to begin."""
@@ -213,7 +219,7 @@ class DuckDB:
     @contextmanager
     def connected(self) -> Iterator[ibis.BaseBackend]:
         with self._opened.cursor(own=True) as cursor, _errors():
-            yield _ibis(cursor)
+            yield _connection(cursor, self.path)
 
     def describe(self) -> Description:
         with self._opened.cursor() as cursor, _errors():
@@ -225,10 +231,38 @@ class DuckDB:
         return Description(self.name, duckdb.__version__, tuple(tables))
 
     def ibis(self) -> ibis.BaseBackend:
-        return _ibis(self._opened.lasting_cursor())
+        return _connection(self._opened.lasting_cursor(), self.path)
 
     def close(self) -> None:
         self._opened.close()
+
+
+def _connection(cursor: _Cursor, path: Path | None) -> Connection:
+    with _errors():
+        connection: Connection = Connection.from_connection(cursor.cursor)
+    connection.place = str(path) if path else "in memory"
+    return connection
+
+
+class Connection(ibis_duckdb.Backend):  # type: ignore[misc]  # ibis's backends are untyped
+    """An Ibis connection to the tables of the database."""
+
+    compiler = COMPILER  # its own does not drop columns: see binding
+    place = ""
+
+    def __repr__(self) -> str:
+        return f"<duckdb {self.place}>"
+
+    def explain(self, expr: ir.Expr) -> Steps:
+        """What DuckDB does for an expression, were it executed; filters that a scan takes are told with it."""
+        from tams_data.scan.explain import Steps, operators  # noqa: PLC0415  # it loads pandas, which no service needs
+
+        ((_, plan),) = self.con.execute(f"EXPLAIN (FORMAT json) {self.compile(expr)}").fetchall()
+        return Steps(operators(plan))
+
+    def _repr_html_(self) -> str:
+        """The connection and its tables, for a notebook."""
+        return f"<p>{escape(repr(self))}</p><p>{escape(', '.join(self.list_tables()))}</p>"
 
 
 class _Opened:
@@ -338,13 +372,6 @@ def _snapshot(cursor: _Cursor) -> Iterator[None]:
     finally:
         with suppress(duckdb.Error):  # nothing was written: this only ends the snapshot, if a failure has not
             cursor.cursor.rollback()
-
-
-def _ibis(cursor: _Cursor) -> ibis.BaseBackend:
-    with _errors():
-        backend = ibis.duckdb.from_connection(cursor.cursor)
-    backend.compiler = COMPILER  # its own does not drop columns: see binding
-    return backend
 
 
 def _bring_up_to_date(cursor: _Cursor) -> None:

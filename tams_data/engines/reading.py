@@ -1,45 +1,61 @@
-"""Where an analyst reads: an Ibis connection to a service that runs, or to a database that none has open."""
+"""Where an analyst reads: a service that runs, or a database that none has open."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import httpx
 import ibis
 
 from tams_data import engines
+from tams_data.engines.base import Database
 from tams_data.errors import DatabaseLocked, InvalidInput
 from tams_data.scan.tams import Backend
-from tams_data.settings import Settings
+from tams_data.settings import Settings, service_url
 
 _PATIENCE_S = 5
 """How long a service may take to say that it lives."""
 
 
+@dataclass(frozen=True)
+class ServicePlace:
+    """A running service, and the bearer token that it is sent."""
+
+    url: str
+    token: str | None = field(repr=False)
+
+
 def connect(url: str | None, token: str | None) -> ibis.BaseBackend:
     """See `tams_data.connect`."""
+    found = located(url, token)
+    return Backend().connect(found.url, token=found.token) if isinstance(found, ServicePlace) else found.ibis()
+
+
+def located(url: str | None, token: str | None) -> ServicePlace | Database:
+    """The store at a URL, or the one that the settings lead to; see `tams_data.connect`, whose errors these are."""
     if url is None:
-        return _here(Settings.load(), token)
+        settings = Settings.load()
+        url, token = service_url(), token or settings.own_token
+        if url is None:
+            return _here(settings, token)
     scheme = url.partition("://")[0]
     if scheme in ("http", "https"):
-        return _service(url, token)
+        return ServicePlace(url, token)
     if scheme in ("duckdb", "vast"):
-        return engines.connect(url, read_only=True).ibis()
+        return engines.connect(url, read_only=True)
     # its text is not repeated: it may have a password in it
     raise InvalidInput(f"url {scheme}://…: not http(s)://, duckdb:// or vast://", field="url", value=scheme)
 
 
-def _here(settings: Settings, token: str | None) -> ibis.BaseBackend:
+def _here(settings: Settings, token: str | None) -> ServicePlace | Database:
     if _lives(settings.url):
-        return _service(settings.url, token or settings.own_token)
+        return ServicePlace(settings.url, token)
     try:
-        return engines.connect(settings.database, memory_limit=settings.database_memory, read_only=True).ibis()
+        return engines.connect(settings.database, memory_limit=settings.database_memory, read_only=True)
     except DatabaseLocked as error:
         raise DatabaseLocked(
             f"{error}. A service that is not at {settings.url} has it: connect to the URL where that is"
         ) from error
-
-
-def _service(url: str, token: str | None) -> ibis.BaseBackend:
-    return Backend().connect(url, token=token)
 
 
 def _lives(url: str) -> bool:

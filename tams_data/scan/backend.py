@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
+from html import escape
 from threading import Lock
 from typing import Any, NoReturn, TypeAlias
 
@@ -117,6 +118,10 @@ class Backend(SQLBackend):  # type: ignore[misc]
         """Close the source. Queries under way fail."""
         self._duckdb.close()
         self.source.close()
+
+    def _repr_html_(self) -> str:
+        """The connection and its tables, for a notebook."""
+        return f"<p>{escape(repr(self))}</p><p>{escape(', '.join(sorted(self.list_tables())))}</p>"
 
     def list_tables(self, *, like: str | None = None, database: None = None) -> list[str]:  # noqa: ARG002
         """The names of the source's tables; `like` is a regular expression."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import pyarrow as pa
@@ -42,6 +43,12 @@ class Explanation:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """What is asked for and what is done here, side by side, for a notebook."""
+        rows = [(one.table, ", ".join(one.columns), _and(one.predicate), _and(one.rest)) for one in self.scans]
+        asked = _table(("asked for", "columns", "filter", "filtered here"), rows)
+        return asked + _table(("done here, the last step first",), [(one,) for one in self.local or ("nothing",)])
+
     def of(self, table: str) -> TableScan:
         """The scan of a table that is scanned once.
 
@@ -70,6 +77,22 @@ class Recorder:
         return pa.RecordBatchReader.from_batches(pa.schema([schema.field(one) for one in columns]), [])
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What a database does by itself for a query, the last step first; its text is for people."""
+
+    steps: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(["done by the database:", *(f"  {one}" for one in self.steps)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The same, for a notebook."""
+        return _table(("done by the database, the last step first",), [(one,) for one in self.steps])
+
+
 def operators(plan: str) -> tuple[str, ...]:
     """What DuckDB does beside scanning, from its plan in JSON, the last step first."""
     return tuple(text for node in json.loads(plan) for text in _operators(node))
@@ -86,6 +109,13 @@ def _operators(node: Mapping[str, Any]) -> Iterator[str]:
 
 _UNSAID = {"ARROW_SCAN", "PROJECTION"}
 """Scans are told of by themselves, and projections say which columns go on."""
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    left = ' style="text-align:left"'
+    head = "".join(f"<th{left}>{escape(one)}</th>" for one in headings)
+    body = "\n".join("<tr>" + "".join(f"<td{left}>{escape(one)}</td>" for one in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
 
 
 def _flat(value: Any) -> str:

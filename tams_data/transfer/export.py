@@ -27,20 +27,25 @@ def export(client: TamsClient, flow_id: str, output: Path, timerange: TimeRange 
     `InvalidInput` for a flow without video and audio, an unknown kind of file, or a range with nothing in it;
     `RequestFailed` and `UnreadableMedia` when an object cannot be had or read.
     """
-    members = tracks.members(partial(_flow, client), flow_id)
+    members = tracks.members(partial(find_flow, client), flow_id)
     with ExitStack() as stack:
-        opened = tracks.opened(members, lambda of: _segments(client, of, timerange), stack)
+        opened = tracks.opened(members, lambda of: stored(client, of, timerange), stack)
         return join(opened, output, timerange)
 
 
-def _flow(client: TamsClient, flow_id: str) -> Flow:
+def find_flow(client: TamsClient, flow_id: str) -> Flow:
+    """A flow.
+
+    :raise FlowNotFound: the service has none with this id.
+    """
     flow = client.find_flow(flow_id)
     if flow is None:
         raise FlowNotFound(f"no flow {flow_id} at {client.url}")
     return flow
 
 
-def _segments(client: TamsClient, flow_id: str, timerange: TimeRange | None) -> Iterator[Stored]:
+def stored(client: TamsClient, flow_id: str, timerange: TimeRange | None) -> Iterator[Stored]:
+    """Yield the segments of a flow that share time with a range (default: all), in order, each with how to fetch it."""
     for segment in client.segments(flow_id, timerange):
         place = TimeRange.parse(segment["timerange"], field="timerange")
         offset_ns = parse_timestamp(segment.get("ts_offset", "0:0"), field="ts_offset")

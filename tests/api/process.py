@@ -52,7 +52,6 @@ class Service:
     def launch(self) -> None:
         """Start the process."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
         own = {
             "TAMS_DATA_DIR": str(self.folder / "data"),
             "TAMS_PORT": str(self.port),
@@ -63,7 +62,7 @@ class Service:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from api.cli import main; main()", self.command],
                 cwd=self.folder,  # no .env of the project's is read
-                env={**inherited, **own, **self._settings},
+                env={**without_settings(), **own, **self._settings},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -129,6 +128,11 @@ class Worker(Service):
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.logged()}"
         return "are carried out" in self.logged()
+
+
+def without_settings() -> dict[str, str]:
+    """The environment without settings of the service."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
 
 
 def free_port() -> int:

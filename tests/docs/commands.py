@@ -26,6 +26,9 @@ SETTINGS = {f"TAMS_{name.upper()}" for name in Settings.model_fields} | {
 }
 """Every variable that the service reads by itself."""
 
+OF_CLIENTS = {"TAMS_URL"}
+"""Variables that clients read: they are no settings of a service."""
+
 NOT_DESCRIBED = ("/docs", "/redoc", "/openapi.json", "/keeping/backup", "/keeping/verify")
 """What is served and is not in the OpenAPI document."""
 
@@ -71,7 +74,7 @@ def _faults_of(command: list[str]) -> list[str]:
 
 def unknown_setting(name: str) -> str:
     """What is wrong with the name of a variable."""
-    return "" if name in SETTINGS or _ELSEWHERE.fullmatch(name) else f"there is no setting {name}"
+    return "" if name in SETTINGS | OF_CLIENTS or _ELSEWHERE.fullmatch(name) else f"there is no setting {name}"
 
 
 def _tams(words: list[str]) -> Iterator[str]:

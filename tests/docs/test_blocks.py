@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import warnings
@@ -30,10 +31,8 @@ from jsonschema import Draft202012Validator
 from api.access.accounts import Accounts
 from api.cli import main
 from docs.generated.document import document
-from tams_data.client import TamsClient
 from tams_data.engines.vast import Vast
 from tams_data.media import backends
-from tams_data.transfer import demo
 from tests import vast_engine
 from tests.api.process import ROOT, Service
 from tests.docs.commands import SERVICE, SETTINGS, faults, unknown_setting, unserved
@@ -48,11 +47,12 @@ CHECKED = {"sh", "bash", "json", "ini"}
 
 
 @pytest.fixture(scope="module")
-def demo_service(service: Service) -> Service:
-    """The service with the demonstration in it, which the pages add to."""
-    with TamsClient(service.url) as client:
-        demo.make(client)
-    return service
+def demo_service(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with the demonstration in it, which the pages add to."""
+    folder = tmp_path_factory.mktemp("documented")
+    shutil.copytree(demo_data, folder / "data")
+    with Service(folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

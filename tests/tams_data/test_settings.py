@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tams_data.errors import InvalidSetting
-from tams_data.settings import Settings
+from tams_data.settings import Settings, variables
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +126,27 @@ def test_the_engine_of_the_analytics_is_shown_nowhere(monkeypatch):
     assert "hunter2" not in repr(settings) + str(settings) + settings.model_dump_json()
     assert settings.analytics_url is not None
     assert settings.analytics_url.get_secret_value().endswith("@host/catalog")
+
+
+@pytest.mark.parametrize("given", ["TAMS_PORT=8002\nTAMS_TOKEN=abc\n", "tams_port=8002\ntams_token=abc\n"])
+def test_variables_give_another_folder_the_settings_of_this_one(tmp_path, monkeypatch, given):
+    (tmp_path / ".env").write_text(f"{given}VAST_ENDPOINT=https://vast.example\nOTHER=1\n")
+    monkeypatch.setenv("TAMS_DEMO", "false")
+    here = Settings.load()
+    told = variables(here)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    there = Settings.load()
+    assert (there.port, there.own_token, there.demo) == (8002, "abc", False)
+    assert there.data_dir == tmp_path / ".data"
+    assert there.database == f"duckdb:///{tmp_path / '.data' / 'tams.duckdb'}"
+    assert told["VAST_ENDPOINT"] == "https://vast.example"
+    assert "OTHER" not in told
+
+
+@pytest.mark.parametrize("url", ["vast://bucket/schema", "duckdb://", "duckdb:////var/tams.duckdb"])
+def test_a_database_that_is_the_same_everywhere_is_told_as_it_is(monkeypatch, url):
+    monkeypatch.setenv("TAMS_DATABASE_URL", url)
+    assert variables(Settings.load())["TAMS_DATABASE_URL"] == url

@@ -16,7 +16,9 @@ import pytest
 
 import tams_data
 from tams_data import schema
+from tams_data.client import TamsClient
 from tams_data.engines.duckdb import DuckDB
+from tams_data.engines.reading import ServicePlace, located
 from tams_data.errors import DatabaseLocked, InvalidInput, StoreUnavailable
 from tests import vast_engine
 from tests.api.builders import video_flow
@@ -119,6 +121,25 @@ def test_the_service_of_this_machine_is_asked_when_it_runs(with_a_flow: Service,
     con = tams_data.connect()
     assert (con.name, count_flows(con)) == ("tams", 1)
     con.disconnect()
+
+
+def test_the_service_that_a_variable_names_comes_first(
+    with_a_flow: Service, file: Path, settings: pytest.MonkeyPatch
+) -> None:
+    settings.setenv("TAMS_URL", with_a_flow.url)
+    settings.setenv("TAMS_TOKEN", "abc")
+    assert located(None, None) == ServicePlace(with_a_flow.url, "abc")
+    con = tams_data.connect()
+    assert (con.name, count_flows(con)) == ("tams", 1)
+    con.disconnect()
+    with TamsClient.here() as client:
+        assert client.url == with_a_flow.url
+        assert len(list(client.flows())) == 1
+
+
+def test_the_own_token_goes_to_no_service_that_is_named(settings: pytest.MonkeyPatch) -> None:
+    settings.setenv("TAMS_TOKEN", "abc")
+    assert located("https://elsewhere.example", None) == ServicePlace("https://elsewhere.example", None)
 
 
 def test_the_database_is_opened_when_no_service_runs(file: Path, settings: pytest.MonkeyPatch) -> None:

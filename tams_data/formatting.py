@@ -1,14 +1,17 @@
-"""Numbers as a person reads them. What is not known is a dash."""
+"""Numbers and times as a person reads them. What is not known is a dash."""
 
 from __future__ import annotations
 
-from tams_data.timerange import NS_PER_SECOND
+from datetime import datetime, timedelta, timezone
+
+from tams_data.timerange import FIRST_CIVIL_NS, NS_PER_SECOND, format_timestamp, format_utc
 
 UNKNOWN = "–"
 
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _BIT_RATES = ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s")
 _COUNTS = ("", "k", "M", "G", "T")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MINUTE = 60 * NS_PER_SECOND
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
@@ -93,6 +96,32 @@ def format_text(urn: str | None) -> str:
     'video'
     """
     return UNKNOWN if urn is None else urn.rpartition(":")[2]
+
+
+def utc_text(ns: int | None) -> str:
+    """The UTC time of a TAI timestamp, to the nanosecond where it needs that; before 1972 the timestamp itself.
+
+    >>> utc_text(1767261650 * NS_PER_SECOND), utc_text(1767261650 * NS_PER_SECOND + 40_000_000), utc_text(0)
+    ('2026-01-01 10:00:13 UTC', '2026-01-01 10:00:13.04 UTC', '0:0')
+    """
+    if ns is None:
+        return UNKNOWN
+    if ns < FIRST_CIVIL_NS:
+        return format_timestamp(ns)  # a timeline that begins at 0:0 has no time of day
+    whole, _, fraction = format_utc(ns).rstrip("Z").replace("T", " ").partition(".")
+    digits = fraction.rstrip("0")
+    return f"{whole}{f'.{digits}' if digits else ''} UTC"
+
+
+def clock_text(unix_ns: int | None) -> str:
+    """A clock time, ns since 1970 UTC, to the second.
+
+    >>> clock_text(1767261613 * NS_PER_SECOND)
+    '2026-01-01 10:00:13 UTC'
+    """
+    if unix_ns is None:
+        return UNKNOWN
+    return f"{_EPOCH + timedelta(seconds=unix_ns // NS_PER_SECOND):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _two_units(ns: int) -> str:
