@@ -11,7 +11,7 @@ SUPPORTED := import sys; raise SystemExit(not (3, 10) <= sys.version_info[:2] <=
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-vast test vast-sdk-tests lint format bench soak lock clean
+.PHONY: help install run run-vast test vast-sdk-tests lint format docs bench soak lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -39,6 +39,9 @@ format: install  ## what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: install  ## the documentation as a site, into build/site; needs Python 3.11
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+
 bench: install  ## the benchmarks
 	@$(BIN)/python -m tests.benchmarks
 
@@ -49,7 +52,7 @@ soak: install  ## the tests that run for minutes
 lock:  ## requirements.lock again, from pyproject.toml
 	@$(find_python); folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	"$$python" -m venv "$$folder" && "$$folder/bin/python" -m pip install -qq $(UV) && \
-	"$$folder/bin/uv" pip compile --quiet --universal --python-version 3.10 --extra notebooks --extra dev --generate-hashes \
+	"$$folder/bin/uv" pip compile --quiet --universal --python-version 3.10 --extra notebooks --extra dev --extra docs --generate-hashes \
 	  --only-binary :all: --emit-build-options --custom-compile-command 'make lock' $(LOCK_FLAGS) \
 	  --output-file requirements.lock pyproject.toml
 

@@ -1,7 +1,1 @@
-"""The HTTP face of the store: a Flask application of the TAMS 8.2 API."""
-
-from __future__ import annotations
-
-from api.app import create_app
-
-__all__ = ["create_app"]
+"""The HTTP face of the store: a Flask application of the TAMS 8.2 API, `app.create_app`, and the commands, `cli`."""

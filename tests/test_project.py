@@ -20,17 +20,19 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = PYPROJECT["dependencies"]
-DEPENDENCIES = [*RUNTIME, *(one for name in ("notebooks", "dev") for one in PYPROJECT["optional-dependencies"][name])]
+EXTRAS = ("notebooks", "dev", "docs")
+DEPENDENCIES = [*RUNTIME, *(one for name in EXTRAS for one in PYPROJECT["optional-dependencies"][name])]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 TOP_LEVEL = {
-    *("tams_data", "api", "dashboards", "notebooks", "tests"),
-    *("README.md", "CHANGELOG.md", "LICENSE", "Makefile"),
-    *("pyproject.toml", "requirements.lock", "environment.yml"),
+    *("tams_data", "api", "dashboards", "notebooks", "docs", "tests", "deploy"),
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile"),
+    *("pyproject.toml", "requirements.lock", "environment.yml", "mkdocs.yml"),
+    *("Dockerfile", "docker-compose.yml", ".dockerignore", ".pre-commit-config.yaml"),
     *(".ci", ".gitignore"),
 }
 
-PROJECT = {"tams_data", "api", "dashboards", "notebooks", "tests"}
+PROJECT = {"tams_data", "api", "dashboards", "notebooks", "docs", "tests"}
 
 # What stands above each package: imports point down only.
 ABOVE = {
@@ -44,9 +46,11 @@ ABOVE = {
         "IPython",
         "api",
         "dashboards",
+        "docs",
     },
-    "api": {"panel", "jupyter", "jupyterlab", "IPython", "dashboards"},
-    "dashboards": {"flask", "flask_openapi3", "granian", "api"},
+    "api": {"panel", "jupyter", "jupyterlab", "IPython", "dashboards", "docs"},
+    "dashboards": {"flask", "flask_openapi3", "granian", "api", "docs"},
+    "docs": {"panel", "jupyter", "jupyterlab", "IPython", "dashboards"},
 }
 
 
@@ -76,9 +80,13 @@ def locked(python: str) -> dict[str, Version]:
 
 
 def imported(folder: str) -> set[str]:
-    """The dotted names that the modules below `folder` import: `from tams_data import schema` is `tams_data.schema`."""
+    """The dotted names that the modules below `folder` import: `from tams_data import schema` is `tams_data.schema`.
+
+    Or those that a module imports, named without its `.py`.
+    """
     names: set[str] = set()
-    for module in (ROOT / folder).rglob("*.py"):
+    alone = ROOT / f"{folder}.py"
+    for module in [alone] if alone.exists() else (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Import):
                 names.update(alias.name for alias in node.names)
@@ -140,13 +148,19 @@ def test_every_dependency_has_its_reason_beside_it() -> None:
         assert any(re.match(rf'\s+"{re.escape(requirement)}",\s+# \w', line) for line in lines), requirement
 
 
-NOT_INSTALLED = {"opentelemetry"}
-"""What an extra brings that is in no lock: imported where it is asked for, and nowhere else."""
+NOT_INSTALLED = {"opentelemetry", "griffe"}
+"""What an extra brings that is in no lock, or not for every Python: imported where it is asked for alone."""
 
 
 @pytest.mark.parametrize(
     ("folder", "dependencies"),
-    [("tams_data", RUNTIME), ("api", RUNTIME), ("dashboards", RUNTIME), ("tests", DEPENDENCIES)],
+    [
+        ("tams_data", RUNTIME),
+        ("api", RUNTIME),
+        ("dashboards", RUNTIME),
+        ("docs", DEPENDENCIES),
+        ("tests", DEPENDENCIES),
+    ],
 )
 def test_third_party_imports_are_declared(folder: str, dependencies: list[str]) -> None:
     """By the package that brings them, so that none works only because another pulls it in."""
@@ -160,6 +174,48 @@ def test_third_party_imports_are_declared(folder: str, dependencies: list[str]) 
 @pytest.mark.parametrize(("folder", "above"), ABOVE.items(), ids=ABOVE.keys())
 def test_imports_point_down_only(folder: str, above: set[str]) -> None:
     assert roots(imported(folder)) & above == set()
+
+
+LAYERS = (
+    ("docs",),
+    ("api", "dashboards"),
+    ("check", "keeping", "report", "transfer"),
+    ("answers", "store"),
+    ("analytics", "resources"),
+    ("seen",),
+    ("queries",),
+    ("engines",),
+    ("client", "essence", "media", "playlist", "scan"),
+    ("access", "destinations", "formatting", "processes"),
+    ("schema", "settings", "timerange", "tracing"),
+    ("errors", "markup"),
+)
+"""The parts of the project from the top to the bottom: each imports what stands below it."""
+
+
+def part_of(name: str) -> str:
+    """The part that a dotted name of the project belongs to: of `tams_data` the module or package in it."""
+    return name.removeprefix("tams_data.").split(".")[0]
+
+
+@pytest.mark.parametrize(("level", "part"), [(level, part) for level, layer in enumerate(LAYERS) for part in layer])
+def test_a_part_imports_what_stands_below_it(level: int, part: str) -> None:
+    below = {one for layer in LAYERS[level + 1 :] for one in layer} | {"tams_data", "__version__", part}
+    place = part if level < 2 else f"tams_data/{part}"
+    assert {part_of(name) for name in imported(place) if name.split(".")[0] in PROJECT} <= below
+
+
+def test_every_part_has_its_layer() -> None:
+    parts = {
+        path.stem for path in (ROOT / "tams_data").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert parts - {"__init__"} == {part for layer in LAYERS[2:] for part in layer}
+
+
+def test_the_house_of_contributing_is_that_of_the_layers() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    assert tuple(tuple(re.findall(r"\w+", row)) for row in rows) == LAYERS
 
 
 def test_scan_imports_nothing_else_of_the_project() -> None:

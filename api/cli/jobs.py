@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Mapping
-from time import time_ns
+from collections.abc import Mapping, Sequence
+from time import sleep, time_ns
 from types import FrameType
 from typing import Any
 
@@ -37,22 +36,31 @@ def worker() -> None:
     try:
         store.jobs.start()
         click.echo(f"The jobs of {settings.database} are carried out; stop with Ctrl-C.")
-        told.wait()
+        while not told:
+            sleep(_LOOK_S)
     finally:
         store.close()
 
 
-def _told_to_end() -> threading.Event:
-    """What is set by the first signal that ends a process; the second ends it.
+_LOOK_S = 0.2
+"""How often it is looked whether the process was told to end, in seconds.
+
+To wait for an event would not do: setting one takes a lock, which the code that the signal interrupts may have, and a
+signal that comes just before a wait without end does not end it.
+"""
+
+
+def _told_to_end() -> Sequence[int]:
+    """What the first signal that ends a process is put into; the second ends it.
 
     Ctrl-C as well where a shell has started the process in the background, which has it ignored.
     """
-    told = threading.Event()
+    told: list[int] = []
 
-    def tell(_: int, __: FrameType | None) -> None:
-        if told.is_set():
+    def tell(number: int, _: FrameType | None) -> None:
+        if told:
             os._exit(1)
-        told.set()
+        told.append(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, tell)
@@ -103,12 +111,13 @@ def _of_service(url: str, token: str | None) -> list[dict[str, Any]]:
 def _of_database(settings: Settings) -> list[dict[str, Any]]:
     from api.watching.jobs import described  # noqa: PLC0415  # it loads Flask
     from tams_data import engines  # noqa: PLC0415
-    from tams_data.queries.jobs import queued  # noqa: PLC0415
+    from tams_data.store.queues import Ages, queues  # noqa: PLC0415
 
+    garbage_ns = (settings.object_timeout + settings.garbage_grace) * NS_PER_SECOND
+    ages = Ages(garbage_ns=garbage_ns, events_ns=settings.events_kept * NS_PER_SECOND)
     database = engines.connect(settings.database)
     try:
-        before_ns = time_ns() - (settings.object_timeout + settings.garbage_grace) * NS_PER_SECOND
-        return described([], database.read(queued, {"expired_before_ns": before_ns}).to_pylist())
+        return described([], queues(database, ages, now_ns=time_ns()))
     finally:
         database.close()
 

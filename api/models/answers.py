@@ -76,7 +76,7 @@ class Job(Answer):
     name: str
     waiting: int | None = Field(None, description="How much waits for it, by the store's tables")
     failing: int | None = Field(None, description="How much of that failed when it was tried last")
-    oldest: str | None = Field(None, description="When the first of what waits was asked for")
+    oldest: str | None = Field(None, description="Since when the first of what waits has waited")
     queue_error: str | None = Field(None, description="Why something that waits failed")
     started: bool | None = Field(None, description="Whether this process carries it out")
     running: bool | None = Field(None, description="Whether a step is being taken")

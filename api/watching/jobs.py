@@ -9,7 +9,7 @@ from tams_data.resources import clock, present
 from tams_data.store.jobs import JobState
 
 Queue = Mapping[str, Any]
-"""A row of `queries.jobs.queued`."""
+"""A row of `store.queues`."""
 
 
 def described(states: Sequence[JobState], queues: Iterable[Queue]) -> list[dict[str, Any]]:

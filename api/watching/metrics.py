@@ -121,6 +121,8 @@ class _OfStore(Collector):
     def __init__(self, store: Store, traffic: Traffic) -> None:
         self._store, self._traffic = store, traffic
         self._queues: Held[list[dict[str, Any]]] = Held(store.queues, QUEUES_HOLD_S)
+        self._lags: Held[dict[str, int]] = Held(store.event_lags_ns, QUEUES_HOLD_S)
+        self._webhooks: Held[dict[str, int]] = Held(store.webhooks_by_status, QUEUES_HOLD_S)
         self._tables: Held[Description] = Held(store.database.describe, TABLES_HOLD_S)
 
     def describe(self) -> Iterable[Metric]:
@@ -133,6 +135,7 @@ class _OfStore(Collector):
         yield _gauge("tams_commands_waiting", "Commands that wait to be committed", self._store.commands_waiting)
         yield from self._of_jobs()
         yield from self._of_queues()
+        yield from self._of_events()
         yield from self._of_tables()
 
     def _of_jobs(self) -> Iterator[Metric]:
@@ -156,6 +159,12 @@ class _OfStore(Collector):
         now_ns = time_ns()
         ages = {row["job"]: 0 if row["oldest_ns"] is None else (now_ns - row["oldest_ns"]) / 1e9 for row in rows}
         yield _gauges("tams_job_oldest_age_seconds", "How long the first of it has waited", "job", ages)
+
+    def _of_events(self) -> Iterator[Metric]:
+        lags = {job: lag_ns / 1e9 for job, lag_ns in (self._lags.get() or {}).items()}
+        description = "From the newest event that is sequenced, or that every webhook has had, to the newest"
+        yield _gauges("tams_event_lag_seconds", description, "job", lags)
+        yield _gauges("tams_webhooks", "Webhooks of a status", "status", self._webhooks.get() or {})
 
     def _of_tables(self) -> Iterator[Metric]:
         found = self._tables.get()

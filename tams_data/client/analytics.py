@@ -30,7 +30,7 @@ class RemoteAnalytics:
             return reader.read_all()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests after that fail."""
         self._connection.close()
 
 

@@ -43,6 +43,10 @@ class TamsClient:
     """A client of one service. A context manager; `close` gives the connections back. May be shared by threads.
 
     `filters` of a list are its query parameters, as text: `client.flows(label="Camera A", **{"tag.day": "monday"})`.
+    A list is asked for page by page, while it is read.
+
+    Whatever asks the service raises `RequestFailed` when that refuses, with the `status`, or does not answer, without;
+    what lists raise comes when they are read. A resource that is not there is None of those that find one.
     """
 
     def __init__(
@@ -77,17 +81,17 @@ class TamsClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests after that fail."""
         self._connection.close()
 
     # --- the service ---
 
     def service(self) -> Json:
-        """Return what the service says of itself."""
+        """Return what the service says of itself (TAMS 8.2, GET service)."""
         return self._json("GET", "service")
 
     def describe_service(self, **members: str) -> None:
-        """Change the service's `name` or `description`."""
+        """Change the service's `name` or `description` (TAMS 8.2, POST service); others stay as they are."""
         self._connection.request("POST", "service", json=members)
 
     def lent_token(self) -> str | None:
@@ -105,11 +109,11 @@ class TamsClient:
             raise
 
     def storage_backends(self, **filters: str) -> Iterator[StorageBackend]:
-        """Yield the storage backends."""
+        """Yield the storage backends, where objects can be (TAMS 8.2, GET service/storage-backends)."""
         return self._list("service/storage-backends", filters)
 
     def profiles(self, **filters: str) -> Iterator[Profile]:
-        """Yield the profiles."""
+        """Yield the profiles that flows can be made with (TAMS 8.2, GET service/profiles)."""
         return self._list("service/profiles", filters)
 
     def find_profile(self, profile_id: str) -> Profile | None:
@@ -117,13 +121,13 @@ class TamsClient:
         return cast("Profile | None", self._found(f"service/profiles/{_part(profile_id)}"))
 
     def create_profile(self, profile: Mapping[str, Any]) -> Profile:
-        """Create a profile, which cannot be changed after that."""
+        """Create a profile with the `id` in it, which cannot be changed after that; return it as it is kept."""
         return cast("Profile", self._json("POST", f"service/profiles/{_part(profile['id'])}", json=dict(profile)))
 
     # --- sources and flows ---
 
     def sources(self, **filters: str) -> Iterator[Source]:
-        """Yield sources."""
+        """Yield sources, the newest first unless `sort_by` says otherwise (TAMS 8.2, GET sources)."""
         return self._list("sources", filters)
 
     def find_source(self, source_id: str) -> Source | None:
@@ -131,7 +135,7 @@ class TamsClient:
         return cast("Source | None", self._found(f"sources/{_part(source_id)}"))
 
     def flows(self, **filters: str) -> Iterator[Flow]:
-        """Yield flows."""
+        """Yield flows, the newest first unless `sort_by` says otherwise (TAMS 8.2, GET flows)."""
         return self._list("flows", filters)
 
     def find_flow(
@@ -147,7 +151,7 @@ class TamsClient:
         return cast("Flow | None", self._found(f"flows/{_part(flow_id)}", parameters))
 
     def put_flow(self, flow: Mapping[str, Any]) -> None:
-        """Create or replace a flow."""
+        """Create the flow with the `id` in it, or replace its metadata (TAMS 8.2, PUT flows). Segments stay."""
         self._connection.request("PUT", f"flows/{_part(flow['id'])}", json=dict(flow))
 
     def delete_flow(self, flow_id: str, *, wait_s: float | None = None) -> DeletionRequest | None:
@@ -161,15 +165,15 @@ class TamsClient:
         return cast("Tags", self.get_property(kind, id_, "tags"))
 
     def put_tag(self, kind: Kind, id_: str, name: str, value: str | list[str]) -> None:
-        """Set a tag of a source or flow."""
+        """Set a tag of a source or flow to a text or a list of texts, whatever it was."""
         self.put_property(kind, id_, f"tags/{_part(name)}", value)
 
     def delete_tag(self, kind: Kind, id_: str, name: str) -> None:
-        """Delete a tag of a source or flow."""
+        """Delete a tag of a source or flow, by its name."""
         self.delete_property(kind, id_, f"tags/{_part(name)}")
 
     def put_collection(self, flow_id: str, members: Sequence[CollectionItem]) -> None:
-        """Set which flows a multi-essence flow collects."""
+        """Set which flows a multi-essence flow collects, in place of those it did."""
         self.put_property("flows", flow_id, "flow_collection", list(members))
 
     def get_property(self, kind: Kind, id_: str, name: str) -> Any:
@@ -177,11 +181,11 @@ class TamsClient:
         return self._connection.request("GET", f"{kind}/{_part(id_)}/{name}").json()
 
     def put_property(self, kind: Kind, id_: str, name: str, value: object) -> None:
-        """Set a property of a source or flow."""
+        """Set a property of a source or flow, one of those that `get_property` returns."""
         self._connection.request("PUT", f"{kind}/{_part(id_)}/{name}", json=value)
 
     def delete_property(self, kind: Kind, id_: str, name: str) -> None:
-        """Delete a property of a source or flow."""
+        """Unset a property of a source or flow."""
         self._connection.request("DELETE", f"{kind}/{_part(id_)}/{name}")
 
     # --- segments ---
@@ -189,7 +193,7 @@ class TamsClient:
     def segments(
         self, flow_id: str, timerange: TimeRange | None = None, *, urls: bool = True, **filters: str
     ) -> Iterator[Segment]:
-        """Yield the segments of a flow that share time with a range, in order.
+        """Yield the segments of a flow that share time with a range, in order (TAMS 8.2, GET segments).
 
         Without `urls` the service need not make any, which is faster.
         """
@@ -275,7 +279,7 @@ class TamsClient:
         return [Allocation.parse(item) for item in answer.get("media_objects", ())]
 
     def upload(self, allocation: Allocation, body: IO[bytes], size: int, progress: OnBytes | None = None) -> None:
-        """Upload an object of `size` bytes, read from a file at its start."""
+        """Upload an object of `size` bytes, read from a file at its start; it is there as a whole, or not at all."""
         self._connection.put_bytes(
             allocation.url,
             body,
@@ -301,7 +305,7 @@ class TamsClient:
     # --- webhooks ---
 
     def webhooks(self, **filters: str) -> Iterator[Webhook]:
-        """Yield the webhooks."""
+        """Yield the webhooks, without the values of their keys (TAMS 8.2, GET service/webhooks)."""
         return self._list("service/webhooks", filters)
 
     def find_webhook(self, webhook_id: str) -> Webhook | None:
@@ -309,15 +313,15 @@ class TamsClient:
         return cast("Webhook | None", self._found(f"service/webhooks/{_part(webhook_id)}"))
 
     def create_webhook(self, webhook: Mapping[str, Any]) -> Webhook:
-        """Create a webhook; the service gives it its `id`."""
+        """Create a webhook for the `events` in it; the service gives it its `id`, and returns it."""
         return cast("Webhook", self._json("POST", "service/webhooks", json=dict(webhook)))
 
     def put_webhook(self, webhook: Mapping[str, Any]) -> Webhook:
-        """Change a webhook."""
+        """Replace the webhook with the `id` in it; the `status` 'created' has one go on that ended in an error."""
         return cast("Webhook", self._json("PUT", f"service/webhooks/{_part(webhook['id'])}", json=dict(webhook)))
 
     def delete_webhook(self, webhook_id: str) -> None:
-        """Delete a webhook."""
+        """Delete a webhook: it is told of nothing any more."""
         self._connection.request("DELETE", f"service/webhooks/{_part(webhook_id)}")
 
     # --- events ---

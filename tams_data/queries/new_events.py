@@ -15,3 +15,11 @@ def first(tables: Tables, *, limit: int) -> ir.Table:
 def last_number(tables: Tables) -> ir.Table:
     """One row, `number`: the highest, null when there are none."""
     return tables.new_events.aggregate(number=tables.new_events.number.max())
+
+
+def waiting(tables: Tables) -> ir.Table:
+    """One row: how many there are, `waiting`, and from when to when, `oldest_ns` and `newest_ns`, ns UTC or null."""
+    created_ns = tables.new_events.created_ns
+    return tables.new_events.aggregate(
+        waiting=tables.new_events.count(), oldest_ns=created_ns.min(), newest_ns=created_ns.max()
+    )

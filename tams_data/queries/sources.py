@@ -50,7 +50,7 @@ def page(
 
 
 def by_id(tables: Tables, *, ids: Sequence[Bound]) -> ir.Table:
-    """The sources with these ids."""
+    """The sources with these ids, in any order; an id that none has gives no row."""
     return tables.sources.filter(tables.sources.id.isin(ids))
 
 

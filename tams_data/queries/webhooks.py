@@ -38,3 +38,8 @@ def enabled(tables: Tables) -> ir.Table:
     """The webhooks that are to be sent events: where they are, and who sends to them."""
     found = tables.webhooks.filter(tables.webhooks.status.isin(("created", "started")))
     return found.select("id", "position", "attempts", "next_ns", "holder", "held_until_ns")
+
+
+def by_status(tables: Tables) -> ir.Table:
+    """How many webhooks have each status that any has: `status` and `webhooks`."""
+    return tables.webhooks.group_by("status").aggregate(webhooks=tables.webhooks.count())

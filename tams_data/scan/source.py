@@ -27,11 +27,11 @@ class Source(Protocol):
     """Tables that can be scanned. Its errors are its own: they reach whoever runs a query as they are."""
 
     def list_tables(self) -> list[str]:
-        """The names of its tables."""
+        """The names of its tables, in any order."""
         ...
 
     def schema(self, name: str) -> pa.Schema:
-        """The columns of a table."""
+        """The columns of a table, with the types that a scan gives them in."""
         ...
 
     def filters_by(self, schema: pa.Schema, condition: Condition) -> bool:
@@ -43,5 +43,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release what it holds, connections for one. Scans under way may fail."""
         ...

@@ -12,9 +12,8 @@ from tams_data.destinations import PUBLIC, Destinations
 from tams_data.engines.base import Database
 from tams_data.errors import TamsDataError, UnknownStorageBackend
 from tams_data.media import MediaStore, remote
-from tams_data.queries import jobs as job_queries
 from tams_data.queries import service as service_queries
-from tams_data.store import deletions, flows, instances, objects, profiles, service, sources, webhooks
+from tams_data.store import deletions, flows, instances, objects, profiles, queues, service, sources, webhooks
 from tams_data.store.accesses import AccessCounter
 from tams_data.store.allocations import Allocations
 from tams_data.store.appends import NewSegment
@@ -122,6 +121,7 @@ class Store:
         self._media_checks = {storage_id: Recently(one.check) for storage_id, one in media.items()}
         self._closing = threading.Event()
         self._garbage_after_ns = None if garbage_after_s is None else garbage_after_s * NS_PER_SECOND
+        self._ages = queues.Ages(garbage_ns=self._garbage_after_ns, events_ns=events_kept * NS_PER_SECOND)
         self._job = partial(Job, tracer=tracer)
         self._sweeper = Sweeper(database, media, self._writer)
         self.accesses = AccessCounter(self._writer) if count_accesses else AccessCounter(self._writer, most=0)
@@ -395,13 +395,16 @@ class Store:
         return self._writer.waiting
 
     def queues(self) -> list[dict[str, Any]]:
-        """What waits for each job that has a queue: see `queries.jobs.queued`."""
-        after_ns = self._garbage_after_ns
-        before_ns = 0 if after_ns is None else time_ns() - after_ns
-        rows: list[dict[str, Any]] = self.database.read(
-            job_queries.queued, {"expired_before_ns": before_ns}
-        ).to_pylist()
-        return rows
+        """What waits for each job that has a queue: see `store.queues`."""
+        return queues.queues(self.database, self._ages, now_ns=time_ns())
+
+    def event_lags_ns(self) -> dict[str, int]:
+        """How far events are behind: see `store.queues`."""
+        return queues.event_lags_ns(self.database)
+
+    def webhooks_by_status(self) -> dict[str, int]:
+        """How many webhooks there are of each status."""
+        return queues.webhooks_by_status(self.database)
 
     def close(self) -> None:
         """End the jobs, commit what is queued and counted, and release the database."""

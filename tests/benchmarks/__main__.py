@@ -8,7 +8,7 @@ import click
 
 from tams_data.media import LocalMediaStore
 from tests.benchmarks import analytics, columns, dashboard, dataset, reading, tags, vast, writing
-from tests.benchmarks.report import Figure, show
+from tests.benchmarks.report import Figure, show, told
 
 FLOWS = 1000
 NAMES = ("columns", "tags", "reading", "analytics", "dashboard", "writing", "vast")
@@ -24,19 +24,19 @@ def main(names: tuple[str, ...], small: bool, folder: Path) -> None:
     chosen = names or NAMES
     figures: list[Figure] = []
     if "columns" in chosen:
-        figures += columns.rates()
+        figures += told(columns.rates())
     if "tags" in chosen:
-        figures += tags.filters(100_000 if small else 1_000_000)
+        figures += told(tags.filters(100_000 if small else 1_000_000))
     if "reading" in chosen:
-        figures += _reading(folder.resolve(), segments)
+        figures += told(_reading(folder.resolve(), segments))
     if "analytics" in chosen:
-        figures += analytics.figures(_large(folder.resolve(), segments))
+        figures += told(analytics.figures(_large(folder.resolve(), segments)))
     if "dashboard" in chosen:
-        figures += dashboard.figures(analytics.with_gaps(_large(folder.resolve(), segments)))
+        figures += told(dashboard.figures(analytics.with_gaps(_large(folder.resolve(), segments))))
     if "writing" in chosen:
-        figures += writing.rates()
+        figures += told(writing.rates())
     if "vast" in chosen:
-        figures += vast.figures(folder.resolve(), segments=segments, flows=FLOWS)
+        figures += told(vast.figures(folder.resolve(), segments=segments, flows=FLOWS))
     folder.mkdir(exist_ok=True)
     show(figures, folder / "figures.json")
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tams_data.analytics import Analytics
 from tams_data.engines.duckdb import DuckDB
+from tams_data.queries.analytics import ANALYSES
 from tests.benchmarks.dataset import flow_id
 from tests.benchmarks.report import Figure, interleaved_ms, median_ms
 
@@ -90,6 +91,33 @@ SQL: Mapping[str, str] = {
         SELECT uses, count(*), sum(uses)::BIGINT, coalesce(sum(size_bytes), 0)::BIGINT
         FROM used JOIN objects ON object_key = key GROUP BY uses ORDER BY uses
     """,
+    "storage-usage": """
+        SELECT storage_id, format, count(*), sum(size_bytes)::BIGINT, count(*) FILTER (size_bytes IS NULL)
+        FROM object_instances JOIN objects ON object_key = key LEFT JOIN flows ON first_flow_id = flows.id
+        GROUP BY 1, 2 ORDER BY 4 DESC, 3 DESC, 1, 2
+    """,
+    "storage-by-source": """
+        WITH stored AS (
+            SELECT source_id, count(*) AS objects, sum(size_bytes)::BIGINT AS size_bytes
+            FROM object_instances JOIN objects ON object_key = key LEFT JOIN flows ON first_flow_id = flows.id
+            GROUP BY 1
+        ), logical AS (
+            SELECT source_id, sum(size_bytes)::BIGINT AS logical_bytes
+            FROM flow_timelines JOIN flows ON flow_id = id GROUP BY 1
+        )
+        SELECT source_id, label, objects, size_bytes, logical_bytes
+        FROM stored JOIN logical USING (source_id) LEFT JOIN sources ON source_id = id
+        ORDER BY 4 DESC, 5 DESC, 1 LIMIT 1000
+    """,
+    "instances-per-object": """
+        WITH held AS (SELECT object_key, count(*) AS instances FROM object_instances GROUP BY 1)
+        SELECT coalesce(instances, 0), count(*), sum(size_bytes)::BIGINT
+        FROM objects LEFT JOIN held ON key = object_key GROUP BY 1 ORDER BY 1
+    """,
+    "unreferenced-totals": """
+        SELECT 'registered', count(*), sum(size_bytes)::BIGINT, min(created_ns)
+        FROM objects ANTI JOIN segments ON key = object_key HAVING count(*) > 0
+    """,
 }
 """By the name of an analysis, its rows without parameters as one would write them for DuckDB."""
 
@@ -106,6 +134,9 @@ def _figures(path: Path, store: str) -> Iterator[Figure]:
     with duckdb.connect(str(path)) as connection:
         for name, sql in SQL.items():
             yield _beside_sql(analytics, connection.cursor(), name, sql, store)
+    for name in sorted(ANALYSES.keys() - SQL.keys()):
+        took = median_ms(lambda _, name=name: analytics.run(name), rounds=3, warm=1)
+        yield Figure(f"{name} ({store})", took, "ms", "most", MOST_MS, f"at most {MOST_MS} ms", took <= MOST_MS)
     one_flow = median_ms(lambda i: analytics.run("coverage", flow_id=flow_id(i % 50)), rounds=50, warm=5)
     holds = one_flow <= MOST_OF_A_FLOW_MS
     wanted = f"at most {MOST_OF_A_FLOW_MS} ms"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -60,6 +60,13 @@ def interleaved_ms(*calls: Callable[[int], object], rounds: int = 200, warm: int
             if i >= 0:
                 taken.append(perf_counter_ns() - began)
     return [statistics.median(taken) / 1e6 for taken in times]
+
+
+def told(figures: Iterable[Figure]) -> Iterator[Figure]:
+    """The figures, each told in a line as soon as it is there."""
+    for one in figures:
+        print(f"{one.name}: {one.measured:,.2f} {one.unit}, {one.yardstick} {one.compared:,.2f}", flush=True)
+        yield one
 
 
 def show(figures: list[Figure], path: Path) -> None:

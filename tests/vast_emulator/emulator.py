@@ -41,13 +41,14 @@ class Emulator:
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         data: Path | None = None,
         keys: Mapping[str, str] | None = None,
         version: str = "5.5.0.0",
         idle_limit: float = 60.0,
     ) -> None:
-        """Serve on `port`, 0 for a free one, what is in the file `data`, None for memory.
+        """Serve on `port` of the address `host`, 0 for a free one, what is in the file `data`, None for memory.
 
         `keys` are access keys and their secrets, `version` is the cluster's. A transaction that was not heard of for
         `idle_limit` seconds is rolled back: its client may be dead.
@@ -69,7 +70,7 @@ class Emulator:
             tuple(map(int, version.split("."))),
         )
         self._buckets = [name for (name,) in self._database.execute("SELECT name FROM catalogue.buckets").fetchall()]
-        self._server = Server(self, port, f"vast {version}")
+        self._server = Server(self, host, port, f"vast {version}")
         self.counts = self._counting.now
         self.reset_counts = self._counting.reset
 

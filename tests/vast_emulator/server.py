@@ -24,15 +24,15 @@ _log = logging.getLogger(__name__)
 class Server:
     """Answers requests in threads of this process."""
 
-    def __init__(self, emulator: Emulator, port: int, name: str) -> None:
-        """Listen on `port` of this machine; `name` is what answers say in `Server`."""
-        self._http = _HTTPServer(emulator, port, name)
+    def __init__(self, emulator: Emulator, host: str, port: int, name: str) -> None:
+        """Listen on `port` of an address of this machine; `name` is what answers say in `Server`."""
+        self._http = _HTTPServer(emulator, host, port, name)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     @property
     def endpoint(self) -> str:
-        """Where it listens."""
+        """Where it listens, as this machine sees it."""
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def close(self) -> None:
@@ -48,11 +48,11 @@ class _HTTPServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, emulator: Emulator, port: int, name: str) -> None:
+    def __init__(self, emulator: Emulator, host: str, port: int, name: str) -> None:
         self.emulator = emulator
         self.name = name
         self._connections: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((host, port), _Handler)
 
     def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
         self._connections.add(request)

@@ -137,7 +137,8 @@ def discontinuities(tables: Tables, *, limit: int, **filters: Any) -> ir.Table:
 
 def live(tables: Tables, *, bucket_ns: Nanoseconds, limit: int, **filters: Any) -> ir.Table:
     """How many flows have any coverage in each bucket of clock time, from the first to the last that has: its end."""
-    pieces = timerange.clip(_pieces(tables, **filters), _SHOWN_FROM_NS, _SHOWN_UNTIL_NS)
+    # a hole that is shorter than a bucket leaves none without coverage, and need not be found
+    pieces = timerange.clip(_pieces(tables, bucket_ns, **filters), _SHOWN_FROM_NS, _SHOWN_UNTIL_NS)
     first = timerange.floor_ns(timerange.utc_ns(pieces.start_ns), bucket_ns)
     last = timerange.floor_ns(timerange.utc_ns(pieces.end_ns - 1), bucket_ns)
     # a flow is live in a bucket once, however often it stops and goes on there

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from api.cli import main
+from api.cli import jobs, main
 from tests.api.builders import new_id, video_flow
 from tests.api.process import Service, Worker, wait_until
 from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
@@ -48,6 +49,19 @@ def test_worker_leaves_an_embedded_database_to_the_service(url: str) -> None:
     done = run("worker", **({"TAMS_DATABASE_URL": url} if url else {}))
     assert done.exit_code == 1
     assert "`tams run` and `tams serve` carry out its jobs" in done.stderr
+
+
+def test_a_worker_notes_a_signal_without_waiting_for_anything() -> None:
+    """An event would have it wait for a lock, which the code that was interrupted may have."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        told = jobs._told_to_end()
+        assert list(told) == []
+        signal.raise_signal(signal.SIGTERM)
+        assert list(told) == [signal.SIGTERM]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.soak

@@ -123,7 +123,7 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (deletions.expired, {"now_ns": 9}, {"limit": 9}),
     (deletions.discarded, {"storage_id": BACKEND}, {"limit": 9}),
     (deletions.discarded_of, {"object_ids": ["gone", "none"]}, {}),
-    (jobs.queued, {"expired_before_ns": 2**62}, {}),
+    (jobs.queued, {"expired_before_ns": 2**62, "old_before_ns": 2**62, "had": 3}, {}),
     (jobs.walk, {"job": "walking"}, {}),
     (events.page, {"after": 1}, {"limit": 3}),
     (events.between, {"after": 1, "until": 4}, {}),
