@@ -33,6 +33,7 @@ from api import (
 )
 from api.access import admission, headers
 from api.access.authentication import Authentication
+from api.intake import Intake
 from api.openapi import Api
 from api.state import seen_table
 from api.validation import check_query_text
@@ -62,6 +63,7 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
         TAMS_TRAFFIC=Traffic(),
+        TAMS_INTAKE=Intake(settings.threads),
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
     _watch(app, open_span)
@@ -114,8 +116,10 @@ def _serve_media(app: Flask, store: Store) -> None:
                 one,
                 may_write=partial(_content_type, store, one.backend.id),
                 written=store.record_upload,
+                placed=partial(store.check_upload, storage_id=one.backend.id),
                 read=store.accesses.bytes_sent,
                 authorise=partial(_admit_to, app, store),
+                receiving=app.config["TAMS_INTAKE"].upload,
             )
             app.register_blueprint(routes)
 

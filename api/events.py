@@ -125,7 +125,8 @@ def _position(after: int | None) -> int:
 
 def _messages(store: Store, selection: Selection, urls: ObjectUrls, position: int) -> Iterator[bytes]:
     """The stream, as it comes."""
-    yield b"retry: 1000\n\n"
+    # The place alone, here and in silence: who has heard nothing yet, or nothing of all there was, goes on from there.
+    yield b"retry: 1000\nid: %d\n\n" % position
     sent = began = monotonic()
     while not store.feed.closed and monotonic() - began < LONGEST_S:
         seen = store.feed.count
@@ -142,7 +143,7 @@ def _messages(store: Store, selection: Selection, urls: ObjectUrls, position: in
                 yield b"id: %d\ndata: %b\n\n" % (position, body)
                 sent = monotonic()
         if monotonic() - sent >= HEARTBEAT_S:
-            yield b":\n\n"
+            yield b":\nid: %d\n\n" % position
             sent = monotonic()
         if len(found) < BATCH:
             store.feed.wait(seen, HEARTBEAT_S if store.database.sole_writer else _LOOK_S)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from http import HTTPStatus
 
@@ -40,8 +41,10 @@ def blueprint(
     *,
     may_write: Callable[[str], str],
     written: Callable[[str, int], object],
+    placed: Callable[[str], object],
     read: Callable[[str], object],
     authorise: Callable[[str], None],
+    receiving: Callable[[], AbstractContextManager[object]],
 ) -> Blueprint:
     """The routes that read and write the bytes in `media`.
 
@@ -49,7 +52,9 @@ def blueprint(
     asked when a URL is presigned. `may_write` gives the content type an object must be uploaded with, and raises when
     the object may not be uploaded: it is not allocated, or registered already and so immutable. `written` is told the
     object and its size in bytes when all of it is stored and none of it visible yet; as an upload takes its time, it
-    raises for the same reasons, and what it raises undoes the upload. `read` is told the object whose bytes are sent.
+    raises for the same reasons, and what it raises undoes the upload. `placed` is told the object when all is visible,
+    and raises when nobody wants it any more; then it also sees that the bytes go. `read` is told the object whose bytes
+    are sent. Bytes are received within `receiving`, which raises when there are too many uploads at once.
     """
     bp = Blueprint(media.path.strip("/"), __name__, url_prefix=media.path)
 
@@ -79,20 +84,23 @@ def blueprint(
         :raise UnsupportedMediaType: the object is meant to be of another type.
         :raise UploadBroken: there were fewer bytes, or more.
         :raise InvalidInput: a checksum differs, or a header cannot be read.
+        :raise TooManyBodies: as many are uploaded as may at once.
         """
         object_id = object_id_of(token)
         _admit(media, object_id, authorise)
         length, checksums = _content_length(), _checksums()
         content_type = may_write(object_id)
         _check_content_type(content_type)
-        stat = media.write(
-            object_id,
-            request.stream,
-            length=length,
-            content_type=content_type,
-            checksums=checksums,
-            confirm=lambda: written(object_id, length),
-        )
+        with receiving():
+            stat = media.write(
+                object_id,
+                request.stream,
+                length=length,
+                content_type=content_type,
+                checksums=checksums,
+                confirm=lambda: written(object_id, length),
+            )
+        placed(object_id)
         # 200 for a new object too, as S3 does: clients of presigned URLs were written against that.
         response = Response(status=200)
         _describe(response, stat)

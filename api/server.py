@@ -13,6 +13,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from api import silence
 from api.access.modes import modes_of
 from api.app import create_app
 from api.watching import drain, logs, traces
@@ -25,7 +26,7 @@ from tams_data.store.opening import open_store
 from tams_data.store.store import Store
 
 _HEADERS_WITHIN_MS = 15_000
-"""Who takes longer to say what they want is not heard. Of bodies granian has no such limit."""
+"""Who takes longer to say what they want is not heard. Of bodies granian has no such limit: see `intake`."""
 
 _END_S = 15
 """What the store may take to be closed, beside the time for requests: then the main process ends the worker."""
@@ -90,6 +91,7 @@ def _application(settings: Settings) -> Flask:
     Finalize(None, store.close, exitpriority=1)
     app = create_app(store, settings, secret=media.secret(settings), open_span=tracing.open_span)
     ending.traffic = app.config["TAMS_TRAFFIC"]
+    silence.bound(settings.port, settings.client_timeout)
     _collect_garbage_seldom()
     return app
 

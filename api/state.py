@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from flask import current_app
 
 from api.access.admission import caller
+from api.intake import Intake
 from api.watching.traffic import Traffic
 from tams_data.access import Scope
 from tams_data.analytics import Analytics
@@ -53,6 +54,12 @@ def settings() -> Settings:
 def traffic() -> Traffic:
     """The requests of that application."""
     found: Traffic = current_app.config["TAMS_TRAFFIC"]
+    return found
+
+
+def intake() -> Intake:
+    """The bodies that come in to that application."""
+    found: Intake = current_app.config["TAMS_INTAKE"]
     return found
 
 

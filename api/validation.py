@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel, ValidationEr
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.models.common import LEFT_OUT
-from api.state import settings
+from api.state import intake, settings
 from tams_data.errors import InvalidInput, NotFound
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -140,13 +140,15 @@ def raw_body() -> bytes:
 
     :raise RequestEntityTooLarge: it is larger than the service takes.
     :raise UnsupportedMediaType: it says it is something else than JSON.
+    :raise TooManyBodies: as many come in as may at once.
     """
     most = settings().max_body
     if (request.content_length or 0) > most:
         raise RequestEntityTooLarge(f"the body has {request.content_length} bytes; at most {most} are taken")
     if request.mimetype not in ("application/json", "", "application/x-www-form-urlencoded"):
         raise UnsupportedMediaType(f"a JSON body is application/json, not {request.mimetype}")
-    data = request.stream.read(most + 1)
+    with intake().body():
+        data = request.stream.read(most + 1)
     if len(data) > most:
         raise RequestEntityTooLarge(f"the body has more than {most} bytes")
     return data

@@ -32,6 +32,7 @@
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
      │    ├── TooManyListeners      as many follow the events as may
+     │    ├── TooManyBodies         as many requests are on their way in as may
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
      │    ├── BackupFailed          a backup cannot be written where it is to be
      │    └── MediaStoreFailed      the media store could not do what was asked
@@ -184,6 +185,10 @@ class TransactionConflict(StoreUnavailable):
 
 class TooManyListeners(StoreUnavailable):
     """As many follow the events live as may at once."""
+
+
+class TooManyBodies(StoreUnavailable):
+    """As many clients send bodies at once as may."""
 
 
 class AnalyticsUnavailable(StoreUnavailable):

@@ -107,7 +107,12 @@ class Settings(BaseSettings):
     count_accesses: bool = Field(
         True, description="Whether it is counted how often the bytes and the URLs of objects are asked for"
     )
-    threads: int = Field(128, ge=1, description="Requests served at once; a slow upload is one while it lasts")
+    threads: int = Field(
+        128, ge=1, description="Requests served at once; of these, half may be uploads, a quarter await other bodies"
+    )
+    client_timeout: int = Field(
+        60, ge=2, description="Seconds after which a client that is gone, or takes nothing of an answer, is cut off"
+    )
     group_commit: int = Field(64, ge=1, description="Most requests committed in one transaction; 1: each on its own")
 
     garbage_grace: int = Field(

@@ -12,7 +12,7 @@ from api.access.browsers import Browsers
 from api.access.rates import Rates
 from api.access.scopes import needed, takes_whole_store
 from tams_data.access import Caller, Scope
-from tams_data.errors import NotPermitted
+from tams_data.errors import NotPermitted, StoreUnavailable, Unauthenticated
 from tams_data.settings import Settings
 
 CREDENTIALS = "access_token"
@@ -58,6 +58,15 @@ def admit_to_media(app: Flask) -> Caller:
     admission: _Admission = app.config["TAMS_ADMISSION"]
     g.caller = admission.admitted(frozenset({Scope.WRITE if request.method == "PUT" else Scope.READ}), "")
     return caller()
+
+
+def known_caller(app: Flask) -> Caller:
+    """Who sends the present request, where anybody may: whoever is not known, for whatever reason, sees nothing."""
+    authentication: Authentication = app.config["TAMS_ACCESS"]
+    try:
+        return authentication.caller(request.headers.get("Authorization"), url_tokens())
+    except (Unauthenticated, StoreUnavailable):  # the second: nobody can verify a token now
+        return _NOBODY
 
 
 def caller() -> Caller:

@@ -6,6 +6,7 @@
 
     service       `TamsClient`: every operation a client wants, lists page by page
     connection    requests: credentials, trying again, paging, bytes
+    events        what happens in a store, as it happens
     shapes        what is answered, for editors and type checkers
 
 Every failure is `RequestFailed`, with the status, and what the service said.
@@ -28,6 +29,7 @@ from tams_data.client.shapes import (
     Segment,
     Source,
     StorageBackend,
+    StoreEvent,
     Tags,
     Webhook,
 )
@@ -46,6 +48,7 @@ __all__ = [
     "Segment",
     "Source",
     "StorageBackend",
+    "StoreEvent",
     "Tags",
     "TamsClient",
     "Webhook",

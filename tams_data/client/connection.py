@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import IO, Any
@@ -70,6 +70,36 @@ class Connection:
             else:
                 return
 
+    def follow(
+        self, path: str, parameters: Mapping[str, str], *, headers: Callable[[], Mapping[str, str]], patience_s: float
+    ) -> Iterator[str | None]:
+        """Yield the lines of an answer as they come, and None wherever it ends and is asked for again.
+
+        It is asked for with what `headers` gives then, until nothing was heard for `patience_s` seconds.
+        """
+        url, attempt, heard_ns = self._base.join(path), 0, time.monotonic_ns()
+        while True:
+            retry_after = None
+            given = time.monotonic_ns() - heard_ns < patience_s * 10**9
+            options = self._with_credentials(url, {"headers": headers(), "params": dict(parameters)})
+            try:
+                with self._http.stream("GET", url, **options) as response:
+                    if response.is_success:
+                        for line in _lines(response):
+                            yield line
+                            attempt, heard_ns = 0, time.monotonic_ns()
+                    else:
+                        response.read()
+                        if not given or response.status_code not in _BUSY:
+                            _checked(response)
+                        retry_after = response.headers.get("Retry-After")
+            except httpx.TransportError as error:
+                if not given:
+                    raise RequestFailed(f"GET {_shown(url)}: {_words(error)}") from error
+            yield None
+            time.sleep(_wait_s(attempt, retry_after))
+            attempt += 1
+
     def put_bytes(
         self, url: str, body: IO[bytes], size: int, headers: Mapping[str, str], *, presigned: bool, progress: OnBytes
     ) -> None:
@@ -98,9 +128,8 @@ class Connection:
         sink: _Sink | None = None,
         **options: Any,
     ) -> httpx.Response:
-        if with_credentials and self._is_ours(url):
-            options["headers"] = {**self._authorization, **options.get("headers", {})}
-            options["params"] = self._with_access_token(url, options.get("params"))
+        if with_credentials:
+            options = self._with_credentials(url, options)
         attempt = 0
         while True:
             last = attempt == self._retries
@@ -118,6 +147,13 @@ class Connection:
                 retry_after = response.headers.get("Retry-After")
             time.sleep(_wait_s(attempt, retry_after))
             attempt += 1
+
+    def _with_credentials(self, url: httpx.URL, options: dict[str, Any]) -> dict[str, Any]:
+        """The options of a request, with credentials if it goes to the service itself."""
+        if not self._is_ours(url):
+            return options
+        headers = {**self._authorization, **options.get("headers", {})}
+        return {**options, "headers": headers, "params": self._with_access_token(url, options.get("params"))}
 
     def _is_ours(self, url: httpx.URL) -> bool:
         """Whether a URL is of the service's own origin: credentials go nowhere else."""
@@ -240,6 +276,14 @@ def _asked_for_s(retry_after: str) -> float | None:
     if date.tzinfo is None:  # "-0000", of which parsedate says that its zone is not known
         date = date.replace(tzinfo=timezone.utc)
     return (date - datetime.now(timezone.utc)).total_seconds()
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    """Yield whole lines. Those of httpx end at U+2028 and the like as well, which JSON may have within a text."""
+    rest = b""
+    for block in response.iter_bytes():
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line.removesuffix(b"\r").decode() for line in lines)
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from tams_data.client.connection import Connection
+from tams_data.client.events import Following
 from tams_data.client.shapes import (
     Allocation,
     CollectionItem,
@@ -24,6 +25,7 @@ from tams_data.client.shapes import (
     SegmentInit,
     Source,
     StorageBackend,
+    StoreEvent,
     Tags,
     Webhook,
 )
@@ -321,6 +323,21 @@ class TamsClient:
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook: it is told of nothing any more."""
         self._connection.request("DELETE", f"service/webhooks/{_part(webhook_id)}")
+
+    # --- events ---
+
+    def events(
+        self, last_event_id: str | None = None, *, patience_s: float = 300, **filters: str
+    ) -> Iterator[StoreEvent]:
+        """Yield what happens, as it happens, without an end: an extension of this service.
+
+        From the event after `last_event_id` on, as far as events are kept; default: from now on, "0": from the first.
+        A connection that is lost is made again, and none is missed. When the service has said nothing for `patience_s`
+        seconds, that is `RequestFailed`; of its own, it says something every few seconds.
+
+        `filters` are those of a webhook: `client.events(flow_ids=flow_id, events="flows/segments_added")`.
+        """
+        return iter(Following(self._connection, filters, last_event_id, patience_s=patience_s))
 
     # --- requests ---
 

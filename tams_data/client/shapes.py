@@ -239,3 +239,14 @@ class FailedSegment:
     object_id: str
     timerange: str | None
     reason: str
+
+
+@dataclass(frozen=True)
+class StoreEvent:
+    """Something that happened in a store: a webhook's body (TAMS 8.2, webhooks), and its place among the events."""
+
+    id: str
+    """For `last_event_id`: to hear what comes after it."""
+    event_type: str
+    event_timestamp: str
+    event: Json

@@ -13,7 +13,7 @@ from tams_data.errors import FlowReadOnly, InvalidInput, ObjectConflict, ObjectN
 from tams_data.queries import objects as queries
 from tams_data.store import locks
 from tams_data.store.allocations import Allocations, find_allocated, hashes_of
-from tams_data.store.discards import find_discarded
+from tams_data.store.discards import Orphan, discard, find_discarded
 from tams_data.store.reading import flow_row
 from tams_data.timerange import TimeRange
 
@@ -125,6 +125,34 @@ def allocation(reader: Reader, object_id: str) -> Any:
     :raise ObjectConflict: it is not allocated, or is registered and so immutable.
     """
     return _uploadable(find_allocated(reader, [object_id]), object_id)
+
+
+@dataclass(frozen=True)
+class LetGo:
+    """Bytes have come to their place, on one storage backend, when their object was wanted no longer."""
+
+    object_id: str
+    storage_id: str
+    now_ns: int
+
+
+def is_wanted(reader: Reader, object_id: str) -> bool:
+    """Whether an object is allocated or registered, so that its bytes are needed."""
+    return bool(find_allocated(reader, [object_id]) or find_registered(reader, {object_id}))
+
+
+def let_go(transaction: Transaction, bytes_: LetGo) -> bool:
+    """Note bytes to be deleted, unless their object is wanted by now.
+
+    False when bytes of this object are noted already: they may have been deleted before these came, so ask again.
+    """
+    if is_wanted(transaction, bytes_.object_id):
+        return True
+    orphan = Orphan(bytes_.object_id, bytes_.storage_id)
+    if orphan in find_discarded(transaction, [bytes_.object_id]):
+        return False
+    discard(transaction, [orphan], bytes_.now_ns)
+    return True
 
 
 def _uploadable(found: Mapping[str, Any], object_id: str) -> Any:

@@ -314,11 +314,30 @@ class Sequencer:
 
     def _move(self) -> int:
         with self._database.transaction() as transaction:
-            new = transaction.read(new_queries.first, limit=SEQUENCED_AT_ONCE)
-            (row,) = transaction.read(lock_queries.events).to_pylist()
-            last = row["number"] + new.num_rows
-            # To have written this row is what keeps two from doing it at once.
-            transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": last}]))
-            transaction.insert(schema.EVENTS, _sequenced(new, row["number"]))
-            transaction.delete(schema.NEW_EVENTS, new.select(list(schema.NEW_EVENTS.key)))
-        return int(new.num_rows)
+            return _move(transaction, SEQUENCED_AT_ONCE)
+
+
+def settle(transaction: Transaction) -> int | None:
+    """Give every event that a transaction sees its sequence; the last one, None when there is none.
+
+    What is committed after the transaction has a higher one: events without a sequence are in no order yet, so what
+    has happened until now could not be told from what happens from now on.
+    """
+    last = last_sequence(transaction)
+    if transaction.sorts:  # the sole writer gives sequences at once
+        return last
+    return (last or 0) + _move(transaction, _MOST_NEW)
+
+
+def _move(transaction: Transaction, most: int) -> int:
+    """Give a sequence to so many events that have none; how many there were."""
+    new = transaction.read(new_queries.first, limit=most)
+    if not new.num_rows:
+        return 0
+    (row,) = transaction.read(lock_queries.events).to_pylist()
+    last = row["number"] + new.num_rows
+    # To have written this row is what keeps two from doing it at once.
+    transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": last}]))
+    transaction.insert(schema.EVENTS, _sequenced(new, row["number"]))
+    transaction.delete(schema.NEW_EVENTS, new.select(list(schema.NEW_EVENTS.key)))
+    return int(new.num_rows)

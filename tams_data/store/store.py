@@ -32,6 +32,7 @@ from tams_data.store.objects import (
     AllocateObjects,
     Allocation,
     Allocator,
+    LetGo,
     RecordUpload,
     UploadRecorder,
 )
@@ -49,6 +50,9 @@ from tams_data.tracing import NO_TRACER, Tracer
 
 _REMEMBERED = 200_000
 """How many allocations are remembered, at some 300 bytes each."""
+
+_LET_GO_LOOKS, _LET_GO_S = 50, 0.1
+"""How often, and after how many seconds each, bytes are let go that others delete at the same time."""
 
 _WRITER_ANSWERS_WITHIN_S = 5
 """Longer than a large group takes to commit on a busy machine."""
@@ -106,7 +110,7 @@ class Store:
         self._create_object = each(ObjectCreator(new_key, labels))
         self._create_flow, self._change_flow = each(flows.create), each(flows.change)
         self._create_source, self._change_source = each(sources.create), each(sources.change)
-        self._record_upload = each(UploadRecorder(allocations))
+        self._record_upload, self._let_go = each(UploadRecorder(allocations)), each(objects.let_go)
         self._describe_service = each(service.describe)
         self._create_profile = each(profiles.create)
         self._create_webhook, self._change_webhook = each(webhooks.create), each(webhooks.change)
@@ -259,6 +263,22 @@ class Store:
     def record_upload(self, object_id: str, size_bytes: int) -> None:
         """Note that an object's bytes are complete. See `objects.record_upload`."""
         self._writer.submit(self._record_upload, RecordUpload(object_id, size_bytes))
+
+    def check_upload(self, object_id: str, storage_id: str) -> None:
+        """Accept an upload whose bytes are in their place, or have them deleted: nobody may want them by now.
+
+        Between its record and that, its allocation may have expired, or its flow been deleted.
+
+        :raise ObjectConflict: the object is neither allocated nor registered.
+        """
+        if objects.is_wanted(self.database, object_id):
+            return
+        for _ in range(_LET_GO_LOOKS):
+            if self._writer.submit(self._let_go, LetGo(object_id, storage_id, time_ns())):
+                break
+            self._closing.wait(_LET_GO_S)
+        self._sweeping.wake()
+        self.uploadable(object_id)
 
     def add_segments(self, flow_id: str, new: Sequence[NewSegment]) -> list[TamsDataError | None]:
         """Register segments; for each None, or the error for which it was left out. See `segments.SegmentAdder`."""

@@ -12,7 +12,7 @@ import orjson
 from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import InvalidInput
-from tams_data.store.outbox import last_sequence
+from tams_data.store.outbox import settle
 from tams_data.store.reading import webhook_row
 
 _SELECTION = (
@@ -57,7 +57,7 @@ def create(transaction: Transaction, request: PutWebhook) -> str:
         **_row(given),
         "api_key_value": given.get("api_key_value"),
         "status": given.get("status") or "created",
-        "position": last_sequence(transaction),  # it is told of what happens from now on
+        "position": settle(transaction),  # it is told of what happens from now on
         "groups": _groups(None, request.groups),
         "created_by": request.principal,
         "created_ns": request.now_ns,

@@ -102,6 +102,13 @@ class Service:
             return True
         return False
 
+    def memory_mib(self) -> float:
+        """Resident memory of the process and those that it has started, MiB."""
+        main = self.process.pid
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in (main, *children))
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
     def logged(self) -> str:
         """What the process has said."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

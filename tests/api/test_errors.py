@@ -33,6 +33,7 @@ STATUSES = {
     errors.NotPlayable: 400,
     errors.DestinationRefused: 400,
     errors.TooManyListeners: 503,
+    errors.TooManyBodies: 503,
     errors.InvalidBackup: 400,
     errors.UploadBroken: 400,
     errors.UnreadableMedia: 400,

@@ -155,6 +155,20 @@ def test_who_listens_hears_what_happens_and_goes_on_where_it_stood(service_url: 
         assert updated[1]["event_type"] == "flows/updated"
 
 
+def test_the_stream_begins_with_its_place(service_url: str) -> None:
+    """So that who has heard nothing yet misses nothing when the connection is lost."""
+    put(service_url, video_flow())
+    with httpx.stream("GET", f"{service_url}/events", timeout=60) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "retry: 1000"
+        name, _, place = next(lines).partition(": ")
+        assert (name, next(lines)) == ("id", "")
+    put(service_url, video_flow())
+    with listening(service_url, {"Last-Event-ID": place}) as stream:
+        (first, created), _ = stream.events(2)
+    assert (first, created["event_type"]) == (int(place) + 1, "sources/created")
+
+
 def test_a_listener_hears_what_it_asks_for(service_url: str) -> None:
     wanted, other = video_flow(), video_flow()
     object_at = {"object_id": new_id(), "timerange": "[0:0_1:0)"}

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
+import pytest
+
+from tams_data import media
 from tams_data.settings import Settings
 from tams_data.store.store import Store
+from tests.api.access.people import House, entry, settings_with
 from tests.api.client import CheckedClient, as_object
+from tests.conftest import ENGINES
 
 
 def checks(client: CheckedClient, status: int) -> dict[str, bool]:
@@ -69,3 +75,41 @@ def test_service_lives_whatever_it_needs(client: CheckedClient, store: Store) ->
     store.close()
     response = client.get("/health/live")
     assert (response.status_code, as_object(response)) == (200, {"live": True})
+
+
+PEOPLE = {
+    None: False,
+    "nobody": False,
+    "writer": False,
+    "reader of news": False,
+    "reader": True,
+    "admin": True,
+}
+"""Who has a token, and whether they are told where things are."""
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_what_is_wrong_is_told_to_who_may_read_the_whole_store(tmp_path: Path, name: str | None) -> None:
+    """Paths and hosts are nobody else's affair; whether it is ready is anybody's."""
+    settings = settings_with(
+        tmp_path,
+        entry("writer", "write"),
+        entry("reader of news", "read", groups=["news"]),
+        entry("reader", "read"),
+        entry("admin", "admin"),
+    )
+    store = Store(ENGINES["duckdb"](), {one.backend.id: one for one in media.connect(settings)})
+    client = House(store, settings).client(name)
+    shutil.rmtree(settings.data_dir / "media")
+    response = client.get("/health")
+    assert response.status_code == 503
+    (failed,) = [one for one in as_object(response)["checks"] if not one["passed"]]
+    assert ("detail" in failed) == PEOPLE[name]
+    assert (str(tmp_path) in response.text) == PEOPLE[name]
+    store.close()
+
+
+def test_what_is_wrong_is_logged(client: CheckedClient, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(settings.data_dir / "media")
+    client.get("/health")
+    assert str(settings.data_dir) in caplog.text

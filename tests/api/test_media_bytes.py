@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -57,6 +57,7 @@ class Rules:
     anyone: bool = True
     asked: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    placed: list[str] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
 
     def may_write(self, object_id: str) -> str:
@@ -77,7 +78,13 @@ class Rules:
 def application(media: LocalMediaStore, rules: Rules) -> Flask:
     app = Flask("media")
     routes = blueprint(
-        media, may_write=rules.may_write, written=rules.written, read=rules.read.append, authorise=rules.authorise
+        media,
+        may_write=rules.may_write,
+        written=rules.written,
+        placed=rules.placed.append,
+        read=rules.read.append,
+        authorise=rules.authorise,
+        receiving=nullcontext,
     )
     app.register_blueprint(routes)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import threading
-import time
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
-import httpx
 import pytest
 
 from tams_data import media
@@ -19,11 +17,13 @@ from tams_data.engines.duckdb import DuckDB
 from tams_data.engines.vast import Vast
 from tams_data.errors import DatabaseLocked
 from tams_data.keeping.verify import verify, verify_media
-from tams_data.settings import Settings, VastSettings
-from tests.api.builders import multi_flow, video_flow
-from tests.api.load import URLS, Client, check_held, make_library, run_all, timerange
+from tams_data.settings import Settings
+from tests.api.following import Follower
+from tests.api.load import Client, check_held, make_library, run_all
 from tests.api.process import Service, wait_until
-from tests.vast_emulator.emulator import ACCESS_KEY, SECRET_KEY, Emulator
+from tests.api.rivals import race, report
+from tests.vast_emulator.access import access_to, settings_of
+from tests.vast_emulator.emulator import Emulator
 from tests.vast_emulator.faults import Storm
 
 CLIENTS = 6
@@ -78,6 +78,7 @@ def test_a_service_that_is_killed_again_and_again_keeps_its_rules_and_its_word(
             with at_rest(service) as database:
                 check(database, tmp_path, clients)
             service.start(within_s=30)
+        sys.stdout.write(f"\n{rounds} kills, {total(clients)} writes acknowledged\n")
 
 
 # --- VAST ------------------------------------------------------------------------------------------------------------
@@ -100,17 +101,15 @@ def test_a_cluster_that_fails_now_and_then_keeps_its_rules_and_its_word(
     tmp_path: Path, emulator: Emulator, rounds: int, writes: int
 ) -> None:
     """Cut streams, 503, conflicts, lost answers to commits; and in between the service is killed."""
-    access = {"VAST_ENDPOINT": emulator.endpoint, "VAST_ACCESS_KEY": ACCESS_KEY, "VAST_SECRET_KEY": SECRET_KEY}
-    settings = VastSettings(
-        endpoint=emulator.endpoint, access_key=ACCESS_KEY, secret_key=SECRET_KEY, bucket="tams", _env_file=None
-    )
-    with Service(tmp_path, TAMS_DATABASE_URL="vast://tams/tams", **access) as service, ExitStack() as closing:
+    with Service(tmp_path, **access_to(emulator)) as service, ExitStack() as ending:
         clients = clients_of(service.url, 4)
-        database = Vast(settings)
-        closing.callback(database.close)
+        database = Vast(settings_of(emulator))
+        ending.callback(database.close)
+        met: Counter[str] = Counter()
         for number in range(rounds):
             wanted = total(clients) + writes
-            emulator.faults.rage(Storm(ONE_IN, seed=number))
+            storm = Storm(ONE_IN, seed=number)
+            emulator.faults.rage(storm)
             end = run_all(clients, until=lambda: total(clients) >= wanted)  # noqa: B023
             if number % 2:
                 service.kill()
@@ -119,70 +118,21 @@ def test_a_cluster_that_fails_now_and_then_keeps_its_rules_and_its_word(
             if number % 2:
                 service.start(within_s=60)
             check(database, tmp_path, clients)
+            met.update(storm.met)
+        sys.stdout.write(f"\n{rounds} storms, {total(clients)} writes acknowledged, faults met: {dict(met)}\n")
 
 
 # --- races -----------------------------------------------------------------------------------------------------------
 
 
-class Rival:
-    """Does anything to the same few flows as all others, and minds no refusal."""
-
-    def __init__(self, url: str, seed: int, flows: list[dict], library: list[str]) -> None:
-        self.url, self.choices, self.flows, self.library = url, random.Random(seed), flows, library
-        self.statuses: dict[int, int] = {}
-        self.failures: list[str] = []
-
-    def run(self, until_ns: int) -> None:
-        with httpx.Client(base_url=self.url, timeout=60) as client:
-            while time.monotonic_ns() < until_ns:
-                self._step(client)
-
-    def _step(self, client: httpx.Client) -> None:
-        choices = self.choices
-        flow = choices.choice(self.flows)
-        path = f"/flows/{flow['id']}"
-        second, object_id = choices.randint(0, 40), f"{flow['id']}/{choices.randint(0, 60)}"
-        segment = {"object_id": object_id, "timerange": timerange(second, choices.randint(1, 3)), "get_urls": URLS}
-        reused = {"object_id": choices.choice(self.library), "timerange": timerange(second), "ts_offset": f"{second}:0"}
-        requests = [
-            lambda: client.post(f"{path}/segments", json=segment),
-            lambda: client.post(f"{path}/segments", json=[segment, reused]),
-            lambda: client.post(f"{path}/segments", json=reused),
-            lambda: client.delete(f"{path}/segments", params={"timerange": timerange(second, choices.randint(1, 20))}),
-            lambda: client.post(f"{path}/storage", json={"object_ids": [f"{object_id}/allocated"]}),
-            lambda: client.post(f"{path}/segments", json={**reused, "object_id": f"{object_id}/allocated"}),
-            lambda: client.put(path, json={**flow, "label": str(second)}),
-            lambda: client.put(f"{path}/label", json=str(second)),
-            lambda: client.delete(path) if second < 5 else client.get(path),
-            lambda: client.post(
-                f"/objects/{quote(object_id, safe='')}/instances",
-                json={"url": "https://b.example/b", "label": str(second % 3)},
-            ),
-            lambda: client.put("/flows/" + self.flows[0]["id"] + "/read_only", json=second == 0),
-        ]
-        response = choices.choice(requests)()
-        self.statuses[response.status_code] = self.statuses.get(response.status_code, 0) + 1
-        if response.status_code >= 500:
-            self.failures.append(f"{response.request.method} {response.request.url}: {response.text[:300]}")
-
-
 @pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.soak)])
-def test_sixteen_clients_at_the_same_few_flows_break_no_rule(tmp_path: Path, seconds: int) -> None:
-    with Service(tmp_path) as service:
-        members = [video_flow() for _ in range(3)]
-        collecting = multi_flow(flow_collection=[{"id": one["id"], "role": "video"} for one in members[1:]])
-        for one in (*members, collecting):
-            assert httpx.put(f"{service.url}/flows/{one['id']}", json=one).status_code == 201
-        library = [one for one in make_library(service.url, 1) for _ in range(2)]
-        until_ns = time.monotonic_ns() + seconds * 10**9
-        rivals = [Rival(service.url, seed, [*members, collecting], library) for seed in range(16)]
-        threads = [threading.Thread(target=one.run, args=(until_ns,)) for one in rivals]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [text for one in rivals for text in one.failures] == []
-        assert sum(one.statuses.get(201, 0) for one in rivals) > 16
+def test_sixteen_clients_at_the_same_few_flows_break_no_rule_and_all_they_do_is_told(
+    tmp_path: Path, seconds: int
+) -> None:
+    with Service(tmp_path) as service, Follower(service.url) as follower:
+        rivals = race(service.url, seconds=seconds)
+        follower.check(service.url)
+        report(rivals, follower)
         assert service.terminate(within_s=15) == 0
         with at_rest(service) as database:  # rivals register objects whose bytes nobody sends
             assert [one.text for one in verify(database)] == []

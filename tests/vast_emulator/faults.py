@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -53,12 +54,14 @@ class Storm:
     def __init__(self, one_in: int, seed: int) -> None:
         """The same `seed` hits the same requests, as far as they come in the same order."""
         self._one_in, self._random = one_in, random.Random(seed)
+        self.met: Counter[Effect] = Counter()
 
     def of(self) -> list[Fault]:
         """Return the fault that hits the next request, if one does."""
         if self._random.randrange(self._one_in):
             return []
         effect = self._random.choice(get_args(Effect))
+        self.met[effect] += 1
         return [Fault(effect, seconds=0.05, after_bytes=self._random.choice((0, 10, 1000)))]
 
 

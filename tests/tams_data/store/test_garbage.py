@@ -12,6 +12,7 @@ from tams_data.errors import ObjectConflict
 from tams_data.media import LocalMediaStore
 from tams_data.store import garbage
 from tams_data.store.garbage import Collector
+from tams_data.store.objects import LetGo, let_go
 from tams_data.store.store import Store
 from tams_data.timerange import NS_PER_SECOND, TimeRange
 from tests.tams_data.builders import fragmented_flow, insert, object_row, rows_of, segment, uncontrolled
@@ -121,6 +122,51 @@ def test_allocation_that_is_registered_meanwhile_stays(store, expirer, clock, mo
     expirer.step()
     assert ids(store, schema.OBJECTS, "id") == {"init", "used"}
     assert rows_of(store.database, schema.DISCARDED_BYTES) == []
+
+
+@pytest.mark.parametrize("swept", [True, False], ids=["after others were deleted", "before"])
+def test_bytes_that_come_when_nobody_wants_them_any_more_go_again(store, expirer, clock, media, swept):
+    """An upload is recorded, its allocation expires, and only then its bytes are in their place."""
+
+    def record_and_expire() -> None:
+        store.record_upload("late", 5)
+        clock.ahead_ns = LATE_NS
+        expirer.step()
+        if swept:
+            store.jobs.run_due()
+
+    store.allocate("f", object_ids=["late"])
+    media.write("late", io.BytesIO(b"media"), length=5, content_type="video/mp4", confirm=record_and_expire)
+    assert media.stat("late") is not None
+    if swept:
+        with pytest.raises(ObjectConflict):
+            store.check_upload("late", media.backend.id)
+    store.jobs.run_due()
+    assert media.stat("late") is None
+    assert rows_of(store.database, schema.DISCARDED_BYTES) == []
+
+
+def test_bytes_that_are_wanted_stay(store, media):
+    upload(store, "init", "used")
+    store.check_upload("used", media.backend.id)
+    assert store.add_segments("f", [segment("used", 0, 10, init_object_id="init")]) == [None]
+    store.check_upload("used", media.backend.id)
+    store.jobs.run_due()
+    assert media.stat("used") is not None
+
+
+def test_bytes_of_an_object_whose_others_are_being_deleted_wait_for_that(store, expirer, clock, media):
+    """Noted twice they would be a row twice; noted once, those that come after the deletion would stay."""
+    store.allocate("f", object_ids=["late"])
+    clock.ahead_ns = LATE_NS
+    expirer.step()
+    request = LetGo("late", media.backend.id, 1)
+    with store.database.transaction() as transaction:
+        assert not let_go(transaction, request)
+    store.jobs.run_due()
+    with store.database.transaction() as transaction:
+        assert let_go(transaction, request)
+    assert len(rows_of(store.database, schema.DISCARDED_BYTES)) == 1
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
