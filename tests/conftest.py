@@ -28,11 +28,25 @@ ENGINES: Mapping[str, Callable[[], Database]] = {"duckdb": lambda: DuckDB(None),
 LOOPBACK = Destinations.parse("127.0.0.0/8")
 """Where servers of the tests are."""
 
-_ON_VAST: Mapping[str, int | None] = {"tests/tams_data/engines": None, "tests/api": 1}
-"""Where tests run on VAST as well, and how many cases of each test; None: all. The rest does with `--vast=all`."""
+_WRITING = (
+    "flows",
+    "segments",
+    "objects",
+    "instances",
+    "storage",
+    "deletion_requests",
+    "events",
+    "webhooks",
+    "accesses",
+)
+_READING = ("paging", "app", "tables", "analytics")
 
-_TOO_LONG_ON_VAST = ("test_schemathesis.py", "test_tenants.py", "test_paging_under_writes.py", "test_cost.py")
-"""Modules whose tests make hundreds of requests each: they need `--vast=all`, and so do property tests."""
+_ON_VAST: Mapping[str, int | None] = {
+    "tests/tams_data/engines": None,
+    **{f"tests/api/test_{name}.py": 1 for name in (*_WRITING, *_READING)},
+}
+"""Where tests run on VAST as well, and how many cases of each test; None: all. The rest, and property tests, do with
+`--vast=all`: what the API makes of the rows is the same on both engines, and is tested on one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,8 +85,8 @@ def _among_some(item: pytest.Item, cases: Counter[str]) -> bool:
     name = item.nodeid.partition("[")[0]
     cases[name] += 1
     most = next((most for place, most in _ON_VAST.items() if name.startswith(place)), 0)
-    too_long = hasattr(getattr(item, "obj", None), "hypothesis") or item.path.name in _TOO_LONG_ON_VAST
-    return (most is None or cases[name] <= most) and not too_long
+    is_property = hasattr(getattr(item, "obj", None), "hypothesis")
+    return (most is None or cases[name] <= most) and not is_property
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -172,7 +172,6 @@ def test_the_source_distribution_has_nothing_that_was_made(sources):
     ("name", "pattern"),
     [
         ("CHANGELOG.md", r"^## ([\d.]+) - \d{4}-\d\d-\d\d$"),
-        ("README.md", r"tams_data_service-([\d.]+)-py3"),
         ("deploy/README.md", r"tams_data_service-([\d.]+)-py3"),
         ("docker-compose.yml", r"image: tams-[\w-]+:([\d.]+)$"),
     ],

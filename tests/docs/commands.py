@@ -7,11 +7,13 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import click
 import tomli
+import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 
 from api.cli import main
@@ -36,6 +38,9 @@ _ELSEWHERE = re.compile(r"(OTEL|AWS)_[A-Z_]+")
 """Variables that libraries read."""
 
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+_MADE = re.compile(r"run\.lock|tams_data_service-[\d.]+-py3-none-any\.whl")
+"""What commands before have made."""
+
 _BETWEEN = {"|", "&&", ";"}
 
 
@@ -67,7 +72,7 @@ def _faults_of(command: list[str]) -> list[str]:
         command = command[1:]
     if not command:
         return []
-    name = command[0].removeprefix(".venv/bin/")
+    name = re.sub(r"^(\.venv|/opt/tams)/bin/", "", command[0])
     check = _CHECKS.get(name)
     return [f"no rule checks the command {name!r}"] if check is None else list(filter(None, check(command[1:])))
 
@@ -149,7 +154,9 @@ def _make(words: list[str]) -> Iterator[str]:
 
 
 def _python(words: list[str]) -> Iterator[str]:
-    if words[:1] == ["-m"]:
+    if words[0].endswith(".py"):
+        yield from _files(words)
+    elif words[:1] == ["-m"]:
         if words[1] == "pip":
             yield from _pip(words[2:])
         elif importlib.util.find_spec(words[1]) is None:
@@ -164,11 +171,28 @@ def _pip(words: list[str]) -> Iterator[str]:
         try:
             wanted = Requirement(word)
         except InvalidRequirement:
-            if not word.startswith("-") and not (ROOT / word).exists():
+            if not word.startswith("-") and not (ROOT / word).exists() and not _MADE.fullmatch(word):
                 yield f"pip has no use for {word}"
         else:
             if wanted.name == "tams-data-service" and not wanted.extras <= extras.keys():
                 yield f"there is no extra {wanted.extras - extras.keys()}"
+
+
+def _export(words: list[str]) -> Iterator[str]:
+    yield from (unknown_setting(word.partition("=")[0]) for word in words)
+
+
+def _docker(words: list[str]) -> Iterator[str]:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    profiles = {profile for service in services for profile in service["profiles"]}
+    for option, value in pairwise(words):
+        if option == "--profile" and value not in profiles:
+            yield f"there is no profile {value}"
+
+
+def _files(words: list[str]) -> Iterator[str]:
+    """What is wrong with the paths in a command of the system: those into the project lead somewhere."""
+    yield from (f"there is no {word}" for word in words if word.startswith("deploy/") and not [*ROOT.glob(word)])
 
 
 def _nothing(_: list[str]) -> Iterator[str]:
@@ -180,8 +204,11 @@ _CHECKS: Mapping[str, Callable[[list[str]], Iterator[str]]] = {
     "curl": _curl,
     "make": _make,
     "python": _python,
+    "python3": _python,
     "pip": _pip,
-    "cd": _nothing,
-    "mkdir": _nothing,
+    "export": _export,
+    "docker": _docker,
+    **dict.fromkeys(("cp", "install", "kubectl", "systemctl"), _files),
+    **dict.fromkeys(("cd", "head", "mkdir", "useradd"), _nothing),
 }
 """What knows whether a command can be given so."""
