@@ -50,7 +50,13 @@ class Session:
         self.bar = FilterBar(self.filters, self.clock, problem=problem)
         schedule = _schedule()
         self.board = Board(
-            page.pictures, service.answers, self.filters, self.clock, service=service.url, schedule=schedule
+            page.pictures,
+            service.answers,
+            self.filters,
+            self.clock,
+            service=service.url,
+            news=service.news,
+            schedule=schedule,
         )
         self.template = self._built(page, service)
         self.filters.param.watch(self._write_url, ["source_id", "format", "tags", "start_ns", "end_ns"])

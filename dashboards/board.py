@@ -22,6 +22,7 @@ Schedule = Callable[[Callable[[], None]], None]
 """Has a function run where the page may be changed. Called from any thread."""
 
 _LEAST_PAUSE_NS = 3 * NS_PER_SECOND
+_LEAST_PAUSE_AFTER_NEWS_NS = NS_PER_SECOND // 2
 _LOST_AFTER_NS = 10 * NS_PER_SECOND
 """When an answer that was given and has not reached the page counts as lost."""
 
@@ -33,7 +34,7 @@ class Board:
     """The pictures of a page.
 
     `frames` are where they are shown, by their names; `status` says whether the page follows the store, and `alert`
-    what is wrong when it cannot. `service` is the service's name in these.
+    what is wrong when it cannot. `service` is the service's name in these, and `news` counts what happened there.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Board:
         clock: Clock,
         *,
         service: str,
+        news: Callable[[], int] = lambda: 0,
         schedule: Schedule = lambda change: change(),
     ) -> None:
         self._pictures = pictures
         self._answers = answers
         self._filters, self._clock = filters, clock
         self._service = service
+        self._news, self._heard = news, 0
         self._schedule = schedule
         self._names: dict[str, str] = {}
         self.frames = {one.name: Frame(one, clock, self._names) for one in pictures}
@@ -57,7 +60,7 @@ class Board:
         self._round = 0
         self._waiting: dict[Question, list[Picture]] = {}
         self._asked: list[Future[pa.Table]] = []
-        self._began_ns, self._due_ns = 0, 0
+        self._began_ns, self._due_ns, self._due_after_news_ns = 0, 0, 0
         self._away = ""
         self._say()
         filters.param.watch(lambda *_: self.ask(), ["source_id", "format", "tags", "start_ns", "end_ns"])
@@ -71,7 +74,7 @@ class Board:
     def ask(self) -> None:
         """Ask for everything that the filters want; answers to questions before are of no interest any more."""
         self._round += 1
-        self._began_ns = monotonic_ns()
+        self._began_ns, self._heard = monotonic_ns(), self._news()
         self._away = ""
         filters = self._filters.parameters()
         self._waiting, self._asked = {}, []
@@ -90,8 +93,12 @@ class Board:
 
     def ask_again(self) -> None:
         """Ask anew if everything is answered and it is time to, or if an answer was lost on its way to the page."""
-        if self._has_lost() if self.is_waiting else monotonic_ns() >= self._due_ns:
+        if self._has_lost() if self.is_waiting else self._is_due():
             self.ask()
+
+    def _is_due(self) -> bool:
+        due_ns = self._due_ns if self._news() == self._heard else self._due_after_news_ns
+        return monotonic_ns() >= due_ns
 
     def _has_lost(self) -> bool:
         """Whether all was answered and the page still waits: a document that has just begun may drop a change."""
@@ -141,7 +148,9 @@ class Board:
 
     def _finish(self) -> None:
         now_ns = monotonic_ns()
-        self._due_ns = now_ns + max(_LEAST_PAUSE_NS, _REST * (now_ns - self._began_ns))
+        rest_ns = _REST * (now_ns - self._began_ns)
+        self._due_ns = now_ns + max(_LEAST_PAUSE_NS, rest_ns)
+        self._due_after_news_ns = now_ns + max(_LEAST_PAUSE_AFTER_NEWS_NS, rest_ns)
         self._say()
 
     def _redraw(self) -> None:

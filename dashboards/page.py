@@ -19,7 +19,7 @@ from tams_data.client import TamsClient
 class Service:
     """The service that the dashboard is of: its URL, its analyses, and labels of sources and backends by their id.
 
-    `media_url` is its URL as browsers see it.
+    `media_url` is its URL as browsers see it, and `news` counts what happened there.
     """
 
     url: str
@@ -29,6 +29,7 @@ class Service:
     answers: Answers
     sources: Callable[[], Mapping[str, str]]
     backends: Callable[[], Mapping[str, str]]
+    news: Callable[[], int] = lambda: 0
 
 
 Top = Callable[[Service, Filters, Clock], Viewable]

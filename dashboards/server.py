@@ -12,6 +12,7 @@ import panel as pn
 
 from dashboards.answers import Answers
 from dashboards.app import ASSETS, PAGES, application
+from dashboards.news import News
 from dashboards.page import Service
 from tams_data.client import TamsClient
 from tams_data.client.analytics import RemoteAnalytics
@@ -34,7 +35,11 @@ def serve(settings: Settings, api: str | None = None, *, token: str | None = Non
     client = TamsClient(url, token)
     media_url = _without_credentials(url if api else settings.public_url or url)
     labels = partial(labels_of_sources, client), partial(labels_of_backends, client)
-    service = Service(_without_credentials(url), media_url, client, runner, Answers(runner), *labels)
+    news = News(client)
+    news.start()
+    service = Service(
+        _without_credentials(url), media_url, client, runner, Answers(runner), *labels, news=lambda: news.count
+    )
     pn.serve(
         {f"/{page.path}": application(page, service) for page in PAGES},
         address=settings.dashboard_host,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from queue import Queue
+from time import monotonic_ns
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from dashboards.clock import Clock
 from dashboards.filters import Filters
 from dashboards.picture import Picture
 from tams_data.errors import RequestFailed
+from tams_data.timerange import NS_PER_SECOND
 
 FLOWS = pa.table({"label": ["Camera A"], "last_write_ns": [1_767_261_600 * 10**9]})
 
@@ -30,6 +32,7 @@ class Service:
             "storage-usage": pa.table({"storage_id": ["disk", "tape", None]}),
         }
         self.errors: dict[str, RequestFailed] = {}
+        self.news = 0
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     def run(self, name: str, /, **parameters: Any) -> pa.Table:
@@ -47,7 +50,13 @@ class Page:
         self._answers = Answers(service, fresh_ns=0)
         self.filters, self.clock = Filters(), Clock()
         self.board = Board(
-            PICTURES, self._answers, self.filters, self.clock, service="http://tams", schedule=self._changes.put
+            PICTURES,
+            self._answers,
+            self.filters,
+            self.clock,
+            service="http://tams",
+            news=lambda: service.news,
+            schedule=self._changes.put,
         )
 
     def settle(self) -> None:
@@ -172,6 +181,22 @@ def test_a_page_follows_the_store(page: Page, service: Service, monkeypatch: pyt
     page.board.ask_again()
     page.settle()
     assert page.shown("count") == "8 flows"
+
+
+def test_a_page_asks_sooner_when_something_happened(page: Page, service: Service, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dashboards.board._REST", 0)
+    page.board.ask()
+    page.settle()
+    now_ns = monotonic_ns() + NS_PER_SECOND
+    monkeypatch.setattr("dashboards.board.monotonic_ns", lambda: now_ns)
+    page.board.ask_again()
+    assert not page.board.is_waiting
+    service.news += 1
+    page.board.ask_again()
+    assert page.board.is_waiting
+    page.settle()
+    page.board.ask_again()
+    assert not page.board.is_waiting, "what was heard of is not asked for again"
 
 
 def test_without_an_answer_pictures_stay_and_the_page_says_what_is_wrong_until_it_is_back(page: Page, service: Service):
