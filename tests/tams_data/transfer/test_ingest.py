@@ -151,6 +151,24 @@ def test_a_killed_ingest_is_finished_by_the_next(tams, tmp_path, media):
     assert tams.find_flow(flow_id)["status"] == "closed_complete"
 
 
+def test_what_a_killed_ingest_registers_late_stays(tams, media):
+    plan = IngestPlan(length_ns=SECOND, label=media.read_bytes()[:4096].hex()[:64], identity=f"late {media}")
+    late = [{"object_id": f"late {media}", "timerange": "[0:0_1:0)"}]
+
+    def arrives(_):
+        while late:
+            (flow,) = tams.flows(label=f"{plan.label} video")
+            (allocation,) = tams.allocate(flow["id"], [late[0]["object_id"]])
+            tams.upload(allocation, io.BytesIO(b"late"), 4)
+            assert not tams.register(flow["id"], [late.pop()])
+
+    report = ingest(tams, media, plan, progress=arrives)
+    first, *others = tams.segments(report.flow_ids[0])
+    assert first["object_id"] == f"late {media}"
+    assert len(others) == 3
+    assert tams.find_flow(report.flow_ids[0])["status"] == "closed_complete"
+
+
 def wait_for(condition):
     """Wait until a condition holds."""
     deadline = time.monotonic() + 30
