@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_chunks(answer.body)
 
     def _send_chunks(self, pieces: Iterator[bytes]) -> None:
-        for piece in pieces:
+        for piece in filter(None, pieces):  # an empty one would be the end
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 

@@ -286,6 +286,20 @@ def test_a_fault_of_the_cluster_is_an_error_of_ours_and_nothing_is_written(vast,
     assert len(rows_of(vast, schema.OBJECTS)) == 1
 
 
+@pytest.mark.parametrize("after_bytes", [0, 10])
+def test_columns_that_are_told_in_part_are_an_error_of_ours(emulator, after_bytes):
+    database = in_schema("told-in-part")
+    database.create_tables()
+    again = in_schema("told-in-part")
+    emulator.faults.add(Fault("drop", on="list_columns", after_bytes=after_bytes, times=None))
+    with pytest.raises(StoreUnavailable, match=r"^VAST: "):
+        rows_of(again, schema.OBJECTS)
+    emulator.faults.clear()
+    assert rows_of(again, schema.OBJECTS) == []
+    database.close()
+    again.close()
+
+
 def test_a_commit_whose_answer_is_lost_is_an_error_and_took_effect(vast, emulator):
     """So whatever is asked for again must change nothing more."""
     emulator.faults.add(Fault("lost_answer", on="commit"))
