@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import click
 
-from api.cli.options import Command, Range, Tag, client_of, is_civil, of_a_service
+from api.cli.options import Command, Range, Tag, client_of, id_of, is_civil, of_a_service
 from api.cli.tables import echo_json, echo_members, echo_table, text_of
-from tams_data.client import TamsClient
-from tams_data.errors import FlowNotFound, InvalidInput, InvalidTimestamp, NotFound, SourceNotFound
+from tams_data.errors import InvalidTimestamp, NotFound
 from tams_data.timerange import NS_PER_SECOND, TimeRange, format_timestamp, format_utc, parse_timestamp
 
 Row: TypeAlias = Mapping[str, Any]
@@ -25,8 +23,6 @@ _FORMATS = {
     "data": "urn:x-nmos:format:data",
     "multi": "urn:x-nmos:format:multi",
 }
-_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
-_SHOWN_CANDIDATES = 4
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -183,27 +179,6 @@ def _with_time(found: Row) -> Row:
 # --- which one -------------------------------------------------------------------------------------------------------
 
 
-def _id_of(client: TamsClient, kind: Literal["sources", "flows"], given: str) -> str:
-    """The id of what a person means: by its id, the beginning of it, or its label, if that is one thing only.
-
-    `NotFound` when it is nothing, `InvalidInput` when it is several.
-    """
-    find, list_ = (client.find_source, client.sources) if kind == "sources" else (client.find_flow, client.flows)
-    if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", given) and find(given) is not None:
-        return given
-    found = {one["id"]: one.get("label") for one in list_(label=given)}
-    if _PREFIX.fullmatch(given):
-        found |= {one["id"]: one.get("label") for one in list_(limit="1000") if one["id"].startswith(given)}
-    if len(found) == 1:
-        return next(iter(found))
-    if not found:
-        missing: type[NotFound] = SourceNotFound if kind == "sources" else FlowNotFound
-        raise missing(f"no {kind[:-1]} {given!r} at {client.url}: neither an id, the beginning of one, nor a label")
-    named = [f"{id_} ({label})" if label else id_ for id_, label in islice(found.items(), _SHOWN_CANDIDATES)]
-    more = " …" if len(found) > _SHOWN_CANDIDATES else ""
-    raise InvalidInput(f"{given!r} is {len(found)} {kind}: {', '.join(named)}{more}")
-
-
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +205,7 @@ def list_sources(url: str | None, token: str | None, limit: int, output: str, **
 def show_source(source: str, url: str | None, token: str | None, output: str) -> None:
     """Show SOURCE: its id, the beginning of it, or its label."""
     with client_of(url, token) as client:
-        _echo_one(client.find_source(_id_of(client, "sources", source)) or _gone(source), output)
+        _echo_one(client.find_source(id_of(client, "sources", source)) or _gone(source), output)
 
 
 @click.group()
@@ -256,7 +231,7 @@ def list_flows(url: str | None, token: str | None, limit: int, output: str, **gi
             format=_FORMATS.get(given["format_"]),
             codec=given["codec"],
             status=given["status"],
-            source_id=None if given["source"] is None else _id_of(client, "sources", given["source"]),
+            source_id=None if given["source"] is None else id_of(client, "sources", given["source"]),
             timerange=None if given["timerange"] is None else str(given["timerange"]),
             limit=_page(limit),
         )
@@ -269,7 +244,7 @@ def list_flows(url: str | None, token: str | None, limit: int, output: str, **gi
 def show_flow(flow: str, url: str | None, token: str | None, output: str) -> None:
     """Show FLOW: its id, the beginning of it, or its label."""
     with client_of(url, token) as client:
-        found = client.find_flow(_id_of(client, "flows", flow), include_timerange=True)
+        found = client.find_flow(id_of(client, "flows", flow), include_timerange=True)
         _echo_one(found or _gone(flow), output)
 
 
@@ -287,7 +262,7 @@ def list_segments(flow: str, url: str | None, token: str | None, limit: int, out
     """List the segments of FLOW, in time order: its id, the beginning of it, or its label."""
     filters = _filters([], object_id=given["object_id"], limit=_page(limit))
     with client_of(url, token) as client:
-        flow_id = _id_of(client, "flows", flow)
+        flow_id = id_of(client, "flows", flow)
         found = client.segments(flow_id, given["timerange"], urls=output == "json", **filters)
         _echo_list(found, limit, output, _SEGMENTS, _SEGMENTS_WIDE)
 
@@ -300,7 +275,7 @@ def show_segment(flow: str, which: str, url: str | None, token: str | None, outp
     """Show the segment of FLOW at a time, a TAMS timestamp, or the first that uses an object, by its id."""
     with client_of(url, token) as client:
         timerange, filters = _instant(which)
-        found = client.segments(_id_of(client, "flows", flow), timerange, urls=True, **filters)
+        found = client.segments(id_of(client, "flows", flow), timerange, urls=True, **filters)
         segment = next(found, None)
         if segment is None:
             raise NotFound(f"flow {flow!r} has no segment {'at' if timerange else 'that uses object'} {which}")

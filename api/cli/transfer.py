@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.cli.options import Range, Tag, civil, client_of, of_a_service
+from api.cli.options import Range, Tag, civil, client_of, id_of, of_a_service
 from tams_data.errors import InvalidTimestamp
 from tams_data.timerange import NS_PER_SECOND, TimeRange, parse_timestamp, tai_from_utc
 from tams_data.transfer import demo as demonstration
@@ -88,13 +88,13 @@ def ingest(media: str, url: str | None, token: str | None, **options: Any) -> No
 @click.option("--timerange", type=Range(), default="_", help="What to export, as [start_end); default: all")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write")
 def export(flow: str, url: str | None, token: str | None, timerange: TimeRange, output: Path) -> None:
-    """Write FLOW, the id of a flow, into a file: .mp4, .mov, .mkv or .ts.
+    """Write FLOW, a flow by its id or its label, into a file: .mp4, .mov, .mkv or .ts.
 
     Of a multi-essence flow, all that it collects. Nothing is transcoded, so video begins with a key frame: MP4 and MOV
     do not show what lies before the start.
     """
     with client_of(url, token) as client:
-        joined = exporting.export(client, flow, output, timerange)
+        joined = exporting.export(client, id_of(client, "flows", flow), output, timerange)
     for notice in joined.notices:
         click.echo(f"tams: {notice}", err=True)
     click.echo(f"{output}: {joined.timerange}{civil(joined.timerange)}")
