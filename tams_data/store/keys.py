@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, count
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import count
 
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Transaction
@@ -22,25 +23,30 @@ class KeySequence:
     for what is left of older blocks: objects that came together are together in `objects`, and no more rests on it.
     """
 
-    def __init__(self, keys: Iterator[int]) -> None:
-        self._keys = keys
+    def __init__(self, take: Callable[[], Iterable[int]]) -> None:
+        """`take` gives keys that nobody else has, at least one; when it fails, it is asked again for the next key."""
+        self._take = take
+        self._keys: Iterator[int] = iter(())
 
     def __call__(self) -> int:
-        return next(self._keys)
+        key = next(self._keys, None)
+        if key is None:
+            self._keys = iter(self._take())
+            key = next(self._keys)
+        return key
 
     @classmethod
     def of(cls, database: Database) -> KeySequence:
         """Continues after the highest key in the store, or after the last block that was taken."""
         if not database.sole_writer:
-            return cls(chain.from_iterable(_blocks(database)))
+            return cls(partial(_block, database))
         last = database.read(queries.last_key)["key"][0].as_py()
-        return cls(count(1 if last is None else last + 1))
+        return cls(partial(count, 1 if last is None else last + 1))
 
 
-def _blocks(database: Database) -> Iterator[range]:
-    while True:
-        first = 1 + BLOCK * retried(lambda: _take(database))
-        yield range(first, first + BLOCK)
+def _block(database: Database) -> range:
+    first = 1 + BLOCK * retried(lambda: _take(database))
+    return range(first, first + BLOCK)
 
 
 def reserve_known(database: Database, transaction: Transaction) -> None:
