@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -163,9 +162,7 @@ def demo_data(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 @pytest.fixture(scope="session")
 def full_demo(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with the demo in it, at its full size. Tests leave it as it is."""
-    folder = tmp_path_factory.mktemp("full-demo")
-    shutil.copytree(demo_data, folder / "data")
-    with Service(folder) as running:
+    with demo_store.served(demo_data, tmp_path_factory.mktemp("full-demo")) as running:
         yield running
 
 

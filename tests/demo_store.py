@@ -27,6 +27,14 @@ def data_folder(shared: Path, own: Path) -> Path:
     return Path(shutil.copytree(shared / "demo", own / "data"))
 
 
+@contextmanager
+def served(data: Path, folder: Path) -> Iterator[Service]:
+    """A service on a copy, in `folder`, of a data folder, for the length of the block."""
+    shutil.copytree(data, folder / "data")
+    with Service(folder) as running:
+        yield running
+
+
 def _make(folder: Path) -> None:
     with Service(folder) as running:
         with TamsClient(running.url) as client:

@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import warnings
@@ -33,7 +32,7 @@ from api.cli import main
 from docs.generated.document import document
 from tams_data.engines.vast import Vast
 from tams_data.media import backends
-from tests import vast_engine
+from tests import demo_store, vast_engine
 from tests.api.process import ROOT, Service
 from tests.docs.commands import SERVICE, SETTINGS, faults, unknown_setting, unserved
 from tests.docs.pages import PAGES, Block, blocks, blocks_of, inline_code
@@ -49,9 +48,7 @@ CHECKED = {"sh", "bash", "json", "ini"}
 @pytest.fixture(scope="module")
 def demo_service(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with the demonstration in it, which the pages add to."""
-    folder = tmp_path_factory.mktemp("documented")
-    shutil.copytree(demo_data, folder / "data")
-    with Service(folder) as running:
+    with demo_store.served(demo_data, tmp_path_factory.mktemp("documented")) as running:
         yield running
 
 
