@@ -105,7 +105,7 @@ def test_a_database_in_memory_is_checked_in_memory():
     [
         pytest.param("connect", Fault("slowdown", "create_table", times=None), "create tables", "SlowDown", id="busy"),
         pytest.param("create tables", Fault("slowdown", "insert", times=None), "insert rate", "SlowDown", id="inserts"),
-        pytest.param("snapshot", Fault("drop", "query", times=None), "page read", "Connection aborted", id="dropped"),
+        pytest.param("snapshot", Fault("drop", "query", times=None), "page read", "Connection broken", id="dropped"),
     ],
 )
 def test_what_a_fault_of_the_cluster_breaks_does_not_hold_and_the_schema_is_gone(vast, last_held, fault, broken, said):
