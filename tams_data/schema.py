@@ -33,9 +33,9 @@ import pyarrow as pa
 
 from tams_data import markup
 
-VERSION = 4
-"""The version of this schema; a store remembers the one it was written with. A step forward only adds tables, and
-columns that may be null."""
+VERSION = 5
+"""The version of this schema; a store remembers the one it was written with. A step forward only adds columns that may
+be null, and tables, which are empty or filled with what follows from others: see `engines.steps`."""
 
 RESTORING = 2**62
 """The version of a store that a backup is being restored into: no software knows it."""
@@ -287,6 +287,19 @@ FLOW_TIMELINES = Table(
     order=("flow_id",),
 )
 
+FLOW_GAPS = Table(
+    "flow_gaps",
+    "What is missing between the first and the last segment of each flow, kept with every write: analyses of coverage"
+    " read this instead of segments.",
+    (
+        Column("flow_id", _TEXT, "The flow"),
+        Column("start_ns", _INT, "End of the segment before the gap, where the gap starts, inclusive"),
+        Column("end_ns", _INT, "Start of the segment after it, where it ends, exclusive"),
+    ),
+    key=("flow_id", "start_ns"),
+    order=("flow_id", "start_ns"),
+)
+
 SEGMENTS = Table(
     "segments",
     "Flow segments: which object holds which stretch of which flow. Segments of one flow never overlap.",
@@ -536,6 +549,7 @@ TABLES: Mapping[str, Table] = {
         FLOWS,
         FLOW_COLLECTIONS,
         FLOW_TIMELINES,
+        FLOW_GAPS,
         SEGMENTS,
         OBJECTS,
         OBJECT_INSTANCES,

@@ -6,10 +6,10 @@ the instant `[a]` is `[a, a+1)`: an exclusive timestamp leaves itself out and ke
 `MIN_NS` and `MAX_NS` stand for an end that is open, so a finite bound lies strictly between them: in the years 1678
 to 2262. Empty ranges are all the same range, "never". Nothing here is ever a float.
 
-    scalar   TimeRange, parse_timestamp, format_timestamp, merge
+    scalar   TimeRange, parse_timestamp, format_timestamp, merge, without
     Arrow    parse_column, format_column, parse_timestamp_column, format_timestamp_column
     Ibis     overlapping, covered_by, clip, lies_within, length_ns, span_ns, islands, gaps, covered_ns
-             condensed, hides_no_hole, joined, seams: for many rows that do not overlap
+             condensed, joined, seams: for many rows that do not overlap
              floor_ns, length_from_ns, length_to_ns
     civil    utc_from_tai, tai_from_utc, format_utc, utc_ns
 
@@ -27,6 +27,7 @@ where a timestamp is `seconds:nanoseconds`, either without leading zeros, with o
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -366,6 +367,22 @@ def merge(ranges: Iterable[TimeRange]) -> list[TimeRange]:
         else:
             merged.append(r)
     return merged
+
+
+def without(ranges: Iterable[TimeRange], taken: Iterable[TimeRange]) -> list[TimeRange]:
+    """Return the time that is in `ranges` and in none of `taken`, as the fewest ranges, earliest first.
+
+    >>> [str(r) for r in without([TimeRange(0, 10), TimeRange(20, 30)], [TimeRange(5, 6), TimeRange(8, 25)])]
+    ['[0:0_0:5)', '[0:6_0:8)', '[0:25_0:30)']
+    """
+    cuts = merge(taken)
+    starts, ends = [cut.start_ns for cut in cuts], [cut.end_ns for cut in cuts]
+    left = []
+    for one in merge(ranges):
+        first, last = bisect_right(ends, one.start_ns), bisect_left(starts, one.end_ns)
+        parts = zip([one.start_ns, *ends[first:last]], [*starts[first:last], one.end_ns], strict=True)
+        left += [TimeRange(start, end) for start, end in parts if start < end]
+    return left
 
 
 # --- Arrow: whole columns --------------------------------------------------------------------------------------------
@@ -724,7 +741,7 @@ def condensed(
         **{name: rows[name].min() for name in alike},
         **{f"last_{name}": rows[name].max() for name in alike},
     )
-    closed = hides_no_hole(buckets, resolution_ns)
+    closed = _hides_no_hole(buckets, resolution_ns)
     for name in alike:
         closed &= buckets[name] == buckets[f"last_{name}"]
     columns = (*by, "start_ns", "end_ns", "segments", "covered_ns", *alike)
@@ -747,16 +764,18 @@ def _in_buckets(t: ir.Table, by: Sequence[str], width_ns: Nanoseconds, kept: Seq
     return t.select(*by, "start_ns", "end_ns", *kept, length_ns=length_ns(t), bucket=bucket)
 
 
-def hides_no_hole(t: ir.Table, resolution_ns: Nanoseconds = 1) -> ir.BooleanValue:
+def _hides_no_hole(t: ir.Table, resolution_ns: Nanoseconds) -> ir.BooleanValue:
     """Whether what `covered_ns` leaves of a row's length is less than the resolution, so that no hole in it is longer.
 
-    False where int64 cannot count the length.
+    False where int64 cannot count the length, and where more is covered than there is: rows overlap, as they never
+    should, and could make up for a hole.
 
-    >>> t = ibis.memtable({"start_ns": [0, 0, 0], "end_ns": [9, 9, MAX_NS], "covered_ns": [9, 7, 7]})
-    >>> hides_no_hole(t, 2).to_pyarrow().to_pylist()
-    [True, False, False]
+    >>> t = ibis.memtable({"start_ns": [0, 0, 0, 0], "end_ns": [9, 9, MAX_NS, 9], "covered_ns": [9, 7, 7, 10]})
+    >>> _hides_no_hole(t, 2).to_pyarrow().to_pylist()
+    [True, False, False, False]
     """
-    return (length_ns(t) - t.covered_ns < resolution_ns).fill_null(False)
+    missing_ns = length_ns(t) - t.covered_ns
+    return ((missing_ns >= 0) & (missing_ns < resolution_ns)).fill_null(False)
 
 
 def joined(t: ir.Table, resolution_ns: Nanoseconds = 1, by: Sequence[str] = ("flow_id",)) -> ir.Table:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from tams_data import schema
 from tams_data.engines.duckdb import DuckDB
 from tams_data.engines.vast import Vast
-from tams_data.queries.locks import ALONE, BLOCKS
+from tams_data.queries.locks import ALONE, BLOCKS, EVENTS
 from tams_data.timerange import TimeRange
 from tests import vast_engine
 from tests.tams_data.builders import (
@@ -73,8 +73,13 @@ class Saved:
                 table = place.create_table(name, rows.schema, sorting_key=self.keys[name])
                 if rows.num_rows:
                     table.insert(rows)
-            # as it has been since there are stores in VAST: one block of keys is taken
-            locks = schema.WRITE_LOCKS.rows({"slot": slot, "number": int(slot == BLOCKS)} for slot in range(ALONE + 1))
+            # as it has been since there are stores in VAST, one block of keys is taken; since there are events, their
+            # last sequence is noted
+            numbers = {BLOCKS: 1}
+            if "events" in self.tables:
+                numbers[EVENTS] = max(self.tables["events"]["sequence"].to_pylist(), default=0)
+            slots = range(1 + max(ALONE, *numbers))
+            locks = schema.WRITE_LOCKS.rows({"slot": slot, "number": numbers.get(slot, 0)} for slot in slots)
             place.create_table(schema.WRITE_LOCKS.name, locks.schema, sorting_key=["slot"]).insert(locks)
         return database
 

@@ -72,9 +72,9 @@ def restore(folder: Path) -> None:
 def verify(with_media: bool, at_once: int, mend: bool, as_json: bool) -> None:
     """Look at every row of the store for what breaks its rules, and say so, a line each.
 
-    Overlapping segments, sums of timelines, references between tables, keys that are there twice, computed columns. It
-    only reads, unless --repair is given: that mends sums, computed columns and leftovers, and never deletes or changes
-    what a client said. Ends with 1 when something is wrong that was not mended.
+    Overlapping segments, sums and gaps of timelines, references between tables, keys that are there twice, computed
+    columns. It only reads, unless --repair is given: that mends sums, gaps, computed columns and leftovers, and never
+    deletes or changes what a client said. Ends with 1 when something is wrong that was not mended.
     """
     settings = Settings.load()
     with ExitStack() as stack:

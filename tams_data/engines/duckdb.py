@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from html import escape
@@ -46,6 +46,7 @@ from tams_data.engines.base import (
     check_version,
 )
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
+from tams_data.engines.steps import fills
 from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class _Cursor:
     def insert(self, table: schema.Table, rows: pa.Table) -> None:
         names = ", ".join(f'"{name}"' for name in rows.column_names)
         self._write(f"INSERT INTO {_name(table)} ({names}) SELECT * FROM {{given}}", rows)
+
+    def fill(self, table: schema.Table, query: Query) -> None:
+        """Add the rows of a query, which never leave the engine, however many."""
+        names = ", ".join(f'"{name}"' for name in table.names)
+        self.cursor.execute(f"INSERT INTO {_name(table)} ({names}) {compiled(query, {}).sql}")
 
     def update(self, table: schema.Table, rows: pa.Table) -> None:
         changes = ", ".join(f'"{name}" = given."{name}"' for name in rows.column_names if name not in table.key)
@@ -214,7 +220,7 @@ class DuckDB:
             found = cursor.read(_versions)["version"].to_pylist()
             check_version(self, found)
             if schema.VERSION not in found:
-                _bring_up_to_date(cursor)
+                _bring_up_to_date(cursor, found)
 
     @contextmanager
     def connected(self) -> Iterator[ibis.BaseBackend]:
@@ -374,14 +380,16 @@ def _snapshot(cursor: _Cursor) -> Iterator[None]:
             cursor.cursor.rollback()
 
 
-def _bring_up_to_date(cursor: _Cursor) -> None:
-    """Add the tables, columns and indexes that are not there, and note the version."""
+def _bring_up_to_date(cursor: _Cursor, versions: Collection[int]) -> None:
+    """Add the tables, columns and indexes that are not there, fill what is to be filled, and note the version."""
     for table in schema.TABLES.values():
         cursor.cursor.execute(_create_table(table))
         for column in table.columns:
             cursor.cursor.execute(f"ALTER TABLE {_name(table)} ADD COLUMN IF NOT EXISTS {_declared(column)}")
         for name in table.indexed:
             cursor.cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{name}" ON {_name(table)} ("{name}")')
+    for _, table, query in fills(versions):
+        cursor.fill(table, query)
     now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
     cursor.insert(schema.SCHEMA_VERSIONS, now)
 

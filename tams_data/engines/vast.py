@@ -10,7 +10,7 @@ Snapshots do not see each other's writes, and only two writes of one row conflic
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import time_ns
 
@@ -40,6 +40,7 @@ from tams_data.engines.base import (
 )
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
+from tams_data.engines.steps import fills
 from tams_data.errors import StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
@@ -48,13 +49,15 @@ from tams_data.scan.source import Snapshot
 from tams_data.scan.vast import Backend, VastSnapshot, VastSource
 from tams_data.settings import VastSettings
 
+log = logging.getLogger(__name__)
+
 _ROW_ID = "$row_id"
 
 _LOCKS = 4095
 """Rows to lock names by, between the first and the last two. Two names on one row cost a retry now and then."""
 
-_PATIENCE = 60
-"""How often creating the tables is tried while another process is at it: for some 15 s."""
+_PATIENCE = 2400
+"""How often creating the tables is tried while another process is at it: for some 10 min, as it may fill some."""
 
 _SORTED_TABLES = (5, 3)
 """The version of VAST that first has them; before, a table gets a semi-sorted projection."""
@@ -234,7 +237,11 @@ class Vast:
             transaction.__exit__(None, None, None)
 
     def create_tables(self) -> None:
-        retried(self._create_tables, _PATIENCE)
+        try:
+            self._create_tables()
+        except TransactionConflict:
+            log.warning("another process creates the tables of %r, or brings them forward: it is waited for", self)
+            retried(self._create_tables, _PATIENCE)
 
     def _create_tables(self) -> None:
         try:
@@ -242,24 +249,27 @@ class Vast:
                 bucket = transaction.bucket(self._settings.bucket)
                 place = bucket.create_schema(self._settings.schema_name, fail_if_exists=False)
                 found = set(place.tablenames())
-                if schema.SCHEMA_VERSIONS.name not in found or not self._is_up_to_date(place):
-                    self._bring_up_to_date(transaction, place, found)
+                versions = self._versions(place) if schema.SCHEMA_VERSIONS.name in found else []
+                if schema.VERSION not in versions:
+                    self._bring_up_to_date(transaction, place, found, versions)
         except BaseException:
             self._source.forget()
             raise
 
-    def _is_up_to_date(self, place: VastSchema) -> bool:
-        """Whether the tables are of the version that this software writes.
+    def _versions(self, place: VastSchema) -> list[int]:
+        """The versions that the tables have had.
 
-        :raise SchemaMismatch: this software does not know their version.
+        :raise SchemaMismatch: this software does not know the highest.
         """
         table = place.table(schema.SCHEMA_VERSIONS.name)
-        versions = table.select(["version"]).read_all()["version"].to_pylist()
+        versions: list[int] = table.select(["version"]).read_all()["version"].to_pylist()
         check_version(self, versions)
-        return schema.VERSION in versions
+        return versions
 
-    def _bring_up_to_date(self, transaction: VastTransaction, place: VastSchema, found: set[str]) -> None:
-        """Add the tables and columns that are not there, and note the version."""
+    def _bring_up_to_date(
+        self, transaction: VastTransaction, place: VastSchema, found: set[str], versions: Collection[int]
+    ) -> None:
+        """Add the tables and columns that are not there, fill what is to be filled, and note the version."""
         for table in schema.ALL.values():
             if table.name in found:
                 _add_columns(place, table)
@@ -271,6 +281,9 @@ class Vast:
         slots = sorted(set(range(_LOCKS + 3)).difference(there))
         writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(len(slots), slot=slots, number=0))
         writes.lock("schema")  # two processes must not both note the version
+        for _, table, query in fills(versions):
+            for batch in writes.batches(query):
+                writes.insert(table, pa.Table.from_batches([batch]).cast(table.arrow))
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         writes.insert(schema.SCHEMA_VERSIONS, now)
 

@@ -162,6 +162,10 @@ RULES: Sequence[Rule] = (
         " and ends at {kept_end_ns}; its segments are {segment_count}, {covered_ns} ns, {size_bytes} bytes and end at"
         " {end_ns}",
     ),
+    _rule(
+        invariants.untrue_gaps,
+        "flow {flow_id}: {lacking} of the gaps between its segments are not kept, and {untrue} are kept that are none",
+    ),
     _rule(invariants.timelines_without_flow, "flow {flow_id} is not there and has a timeline"),
     _rule(invariants.flows_without_source, "flow {id}: its source {source_id} is not there"),
     _rule(invariants.flows_of_another_format, "flow {id} is {format}, and its source {source_id} {source_format}"),

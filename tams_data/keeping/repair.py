@@ -73,6 +73,17 @@ def _sum_up(transaction: Transaction, rows: Sequence[Row]) -> None:
             transaction.insert(schema.FLOW_TIMELINES, row)
 
 
+def _find_gaps(transaction: Transaction, rows: Sequence[Row]) -> None:
+    """Write the gaps of flows anew, from their segments."""
+    ids = sorted({row["flow_id"] for row in rows})
+    transaction.lock(*map(locks.of_flow, ids))
+    _sum_up(transaction, rows)  # for who writes segments meanwhile writes the same row, and is in conflict
+    for flow_id in ids:
+        transaction.delete(schema.FLOW_GAPS, schema.FLOW_GAPS.part(["flow_id"], [{"flow_id": flow_id}]))
+        found = transaction.read(segment_queries.gaps, {"flow_id": flow_id})
+        transaction.insert(schema.FLOW_GAPS, found.cast(schema.FLOW_GAPS.arrow))
+
+
 def _flows(transaction: Transaction, rows: Sequence[Row]) -> set[str]:
     """The flows of rows that are there."""
     ids = sorted({row["flow_id"] for row in rows})
@@ -108,6 +119,7 @@ def _end_deletions(transaction: Transaction, rows: Sequence[Row]) -> None:
 
 _MENDS: Mapping[str, Mend] = {
     "untrue-timelines": _sum_up,
+    "untrue-gaps": _find_gaps,
     "timelines-without-flow": _left_by_flow(schema.FLOW_TIMELINES),
     "collections-without-flow": _left_by_flow(schema.FLOW_COLLECTIONS),
     "instances-without-object": _left_over(schema.OBJECT_INSTANCES, "object_key"),

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from tams_data import timerange
 from tams_data.engines.base import Tables
+from tams_data.engines.steps import gaps_of_segments
 from tams_data.queries.paging import Bound
 
 TOTALS = ("start_ns", "end_ns", "segment_count", "covered_ns", "size_bytes")
@@ -124,6 +125,22 @@ def _totals(tables: Tables) -> ir.Table:
         covered_ns=timerange.total_ns(length_ns),
         longest_ns=length_ns.max(),
         size_bytes=sized.size_bytes.sum().fill_null(0).cast("int64"),
+    )
+
+
+def untrue_gaps(tables: Tables) -> ir.Table:
+    """Flows whose rows of `flow_gaps` are not what their segments leave between them: `flow_id`, `lacking`, `untrue`.
+
+    So many gaps are not kept, and so many that are kept are none, or are kept twice.
+    """
+    none, one = ibis.literal(0, "int64"), ibis.literal(1, "int64")
+    left = gaps_of_segments(tables).mutate(left=one, kept=none)
+    kept = tables.flow_gaps.mutate(left=none, kept=one)
+    both = left.union(kept.select(*left.columns).cast(left.schema()))
+    gaps = both.group_by("flow_id", "start_ns", "end_ns").aggregate(left=both.left.sum(), kept=both.kept.sum())
+    wrong = gaps.filter(gaps.left != gaps.kept)
+    return wrong.group_by("flow_id").aggregate(
+        lacking=(wrong.kept == 0).sum().cast("int64"), untrue=(wrong.kept > wrong.left).sum().cast("int64")
     )
 
 

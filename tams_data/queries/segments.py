@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from tams_data import timerange
 from tams_data.engines.base import Tables
+from tams_data.engines.steps import gaps_between
 from tams_data.queries.paging import Bound
 
 PAGE_COLUMNS = (
@@ -134,6 +135,22 @@ def timeline(tables: Tables, *, flow_id: Bound) -> ir.Table:
         longest_ns=length.max().fill_null(0),
     )
     return totals.cross_join(sizes)
+
+
+def gaps_near(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, places: ir.Table) -> ir.Table:
+    """`start_ns` and `end_ns` of the gaps of a flow that touch or share time with a place, `from_ns` to `until_ns`.
+
+    All places lie in `[start_ns, end_ns)`: that is what zone maps and pushdown see.
+    """
+    kept = tables.flow_gaps.filter(tables.flow_gaps.flow_id == flow_id)
+    kept = kept.filter(kept.start_ns <= end_ns, kept.end_ns >= start_ns)
+    near = kept.semi_join(places, [kept.start_ns <= places.until_ns, kept.end_ns >= places.from_ns])
+    return near.select("start_ns", "end_ns")
+
+
+def gaps(tables: Tables, *, flow_id: Bound) -> ir.Table:
+    """The rows of `flow_gaps` that a flow should have, from its segments."""
+    return gaps_between(tables.segments.filter(tables.segments.flow_id == flow_id))
 
 
 def totals(tables: Tables, *, flow_id: Bound) -> ir.Table:

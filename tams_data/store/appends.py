@@ -42,6 +42,7 @@ class Appends:
         self._flows, self._allocated, self._now_ns = flows, allocated, now_ns
         self._segments: list[NewSegment] = []
         self._records: list[Any] = []  # the allocation of each
+        self._gaps: list[tuple[str, int, int]] = []  # rows of `flow_gaps`: what the segments leave before them
 
     def take(self, flow_id: str, segments: Sequence[NewSegment]) -> list[TamsDataError | None] | None:
         """The verdicts on a request that is an append, which `write` is going to write; None for any other."""
@@ -51,6 +52,7 @@ class Appends:
             return None
         for segment in segments:
             del allocated[segment.object_id]
+        self._gaps += _gaps(flow, segments)
         _count(flow, segments, records)
         self._segments += segments
         self._records += records
@@ -104,6 +106,8 @@ class Appends:
         changed = [self._flows[flow_id] for flow_id in dict.fromkeys(flow_ids)]
         rows = [{**flow, "flow_id": flow["id"], "segments_updated_ns": self._now_ns} for flow in changed]
         transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(rows))
+        if self._gaps:
+            transaction.insert(schema.FLOW_GAPS, schema.FLOW_GAPS.records(self._gaps))
         added = map(_announced, segments, records)
         flows = (self._flows[flow_id] for flow_id in flow_ids)
         events.segments_added(transaction, zip(flows, added, strict=True), self._now_ns)
@@ -155,6 +159,13 @@ def _plain(segment: NewSegment) -> bool:
         and not segment.get_urls
         and (segment.last_duration_ns is None or segment.last_duration_ns >= 0)
     )
+
+
+def _gaps(flow: Mapping[str, Any], segments: Sequence[NewSegment]) -> list[tuple[str, int, int]]:
+    """What the segments leave between the end of the flow and the first of them, and between each other."""
+    starts, ends = [one.timerange.start_ns for one in segments], [one.timerange.end_ns for one in segments]
+    reached = [starts[0] if flow["end_ns"] is None else flow["end_ns"], *ends[:-1]]
+    return [(flow["id"], end, start) for end, start in zip(reached, starts, strict=True) if end < start]
 
 
 def _count(flow: dict[str, Any], segments: Sequence[NewSegment], records: Sequence[Any]) -> None:

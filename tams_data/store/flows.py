@@ -339,6 +339,7 @@ def delete(transaction: Announcing, request: DeleteFlow, allocations: Allocation
     left = _leave_collections(transaction, flow["id"], request.now_ns)
     transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "flow_id", [flow["id"]]))
     transaction.delete(schema.FLOW_TIMELINES, _part(schema.FLOW_TIMELINES, "flow_id", [flow["id"]]))
+    transaction.delete(schema.FLOW_GAPS, _part(schema.FLOW_GAPS, "flow_id", [flow["id"]]))
     transaction.delete(schema.FLOWS, schema.FLOWS.keys([flow]))
     requests.finish_all(transaction, flow["id"], request.now_ns)
     events.flow_deleted(transaction, flow, collected_by, request.now_ns)

@@ -272,7 +272,10 @@ def remove_found(transaction: Announcing, flow: Mapping[str, Any], found: pa.Tab
 
 
 def remove_all(transaction: Announcing, flow: Mapping[str, Any], now_ns: int) -> list[Orphan]:
-    """Delete the segments of a flow, and every object nothing refers to then; the timeline is not touched."""
+    """Delete the segments of a flow, and every object nothing refers to then.
+
+    What is kept of its timeline is not touched: it goes with the flow.
+    """
     found = transaction.read(queries.covered_by, _window(flow["id"], TimeRange.eternity()))
     return _remove(transaction, flow, found, now_ns)
 

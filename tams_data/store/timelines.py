@@ -12,6 +12,7 @@ from tams_data import schema
 from tams_data.engines.base import Transaction
 from tams_data.errors import InvalidInput, SegmentOverlap
 from tams_data.queries import segments as queries
+from tams_data.store import gaps
 from tams_data.timerange import MAX_NS, TimeRange
 
 EMPTY: Mapping[str, int | None] = {
@@ -42,7 +43,8 @@ class Timeline:
         self._totals = dict(totals)
         self._placed = sorted(existing)
         self._starts = [placed.start_ns for placed in self._placed]
-        self.changed = False
+        self._before = gaps.extent(totals)
+        self._added: list[TimeRange] = []
 
     def place(self, new: Placed) -> bool:
         """Put a segment on the timeline; false when the very same one is there already.
@@ -82,7 +84,16 @@ class Timeline:
         totals["covered_ns"] += length
         totals["longest_ns"] = max(totals["longest_ns"], length)
         totals["size_bytes"] += size_bytes
-        self.changed = True
+        self._added.append(TimeRange(start_ns, end_ns))
+
+    @property
+    def changed(self) -> bool:
+        """Whether a segment was added."""
+        return bool(self._added)
+
+    def change_of_gaps(self, transaction: Transaction) -> gaps.Change:
+        """What becomes of the flow's gaps."""
+        return gaps.on_adding(transaction, self.flow_id, self._before, gaps.extent(self._totals), self._added)
 
     def row(self, now_ns: int) -> dict[str, Any]:
         """The flow's row of `flow_timelines`."""
@@ -107,15 +118,17 @@ def load(
 
 
 def write(transaction: Transaction, timelines: Iterable[Timeline], now_ns: int) -> None:
-    """Write the rows of the timelines that changed."""
-    rows = [timeline.row(now_ns) for timeline in timelines if timeline.changed]
+    """Write the rows of the timelines that changed, and their gaps."""
+    changed = [timeline for timeline in timelines if timeline.changed]
+    rows = [timeline.row(now_ns) for timeline in changed]
     transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(rows))
+    gaps.write(transaction, [timeline.change_of_gaps(transaction) for timeline in changed])
 
 
 def subtract(
     transaction: Transaction, flow: Mapping[str, Any], removed: pa.Table, sizes: Mapping[int, int | None], now_ns: int
 ) -> None:
-    """Write the row of a flow after some of its segments were deleted.
+    """Write the row of a flow, and its gaps, after some of its segments were deleted.
 
     `flow` has what they added up to before, `removed` the segments that are gone (`start_ns`, `end_ns`,
     `object_key`), and `sizes` the bytes of their objects. What is left is not summed up again: a long flow loses
@@ -132,6 +145,8 @@ def subtract(
         "segments_updated_ns": now_ns,
     }
     transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows([row]))
+    gone = [TimeRange(one["start_ns"], one["end_ns"]) for one in rows if one["start_ns"] < one["end_ns"]]
+    gaps.write(transaction, [gaps.on_removing(transaction, flow["id"], gaps.extent(bounds), gone)])
 
 
 def _islands(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

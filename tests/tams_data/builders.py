@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -214,6 +215,23 @@ def timeline_row(flow_id: str, **columns: Any) -> Row:
     """A row of `flow_timelines`, of a flow without segments unless `columns` say otherwise."""
     nothing = {"segment_count": 0, "covered_ns": 0, "longest_ns": 0, "size_bytes": 0}
     return {"flow_id": flow_id, **nothing, **columns}
+
+
+def gap_rows(flow_id: str, spans: Iterable[tuple[int, int]]) -> list[Row]:
+    """The rows of `flow_gaps` of a flow with segments of these starts and ends, which do not overlap."""
+    return [
+        {"flow_id": flow_id, "start_ns": end, "end_ns": start}
+        for (_, end), (start, _) in pairwise(sorted(spans))
+        if end < start
+    ]
+
+
+def gaps_between(segments: Iterable[Row]) -> list[Row]:
+    """The rows of `flow_gaps` of flows with these rows of `segments`, in order."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for row in segments:
+        spans.setdefault(row["flow_id"], []).append((row["start_ns"], row["end_ns"]))
+    return [gap for flow_id, own in sorted(spans.items()) for gap in gap_rows(flow_id, own)]
 
 
 def profile_row(**columns: Any) -> Row:

@@ -19,9 +19,9 @@ from tams_data.answers import Analyses
 from tams_data.engines.base import Database
 from tams_data.errors import InvalidInput
 from tams_data.report import Compliance, compliance, judged, missing, to_csv
-from tams_data.schema import FLOW_TIMELINES, FLOWS, SEGMENTS
+from tams_data.schema import FLOW_GAPS, FLOW_TIMELINES, FLOWS, SEGMENTS
 from tams_data.timerange import TimeRange
-from tests.tams_data.builders import flow_row, insert, segment_row, timeline_row
+from tests.tams_data.builders import flow_row, gap_rows, insert, segment_row, timeline_row
 
 WINDOW = TimeRange(0, 1000)
 
@@ -107,6 +107,7 @@ def analyses(database: Database) -> Analyses:
         insert(transaction, SEGMENTS, segment_row("holed", 0, 400), segment_row("holed", 600, 1000))
         holed = {"start_ns": 0, "end_ns": 1000, "segment_count": 2, "covered_ns": 800, "longest_ns": 400}
         insert(transaction, FLOW_TIMELINES, timeline_row("holed", **holed), timeline_row("empty"))
+        insert(transaction, FLOW_GAPS, *gap_rows("holed", [(0, 400), (600, 1000)]))
         insert(transaction, FLOW_TIMELINES, timeline_row("collecting"))
     return Analyses(Analytics(database))
 

@@ -28,6 +28,7 @@ SEEN = {
     "flows": {"id": {A, M}},
     "flow_collections": {"flow_id": {M}, "member_id": {A, B}},
     "flow_timelines": {"flow_id": {A, M}},
+    "flow_gaps": {"flow_id": {A}},
     "segments": {"flow_id": {A}},
     "objects": {"id": {"o1", "o2"}},
     "object_instances": {"object_key": {1, 2}},
@@ -62,8 +63,8 @@ def filled(request):
     commands.allocate(C, "init", "o3")
     commands.allocate(B, "hidden")
     added = [
-        *commands.add(A, segment("o1", 0, 10), segment("o2", 10, 20)),
-        *commands.add(B, segment("o1", 0, 10), uncontrolled("o4", 10, 20)),
+        *commands.add(A, segment("o1", 0, 10), segment("o2", 12, 20)),
+        *commands.add(B, segment("o1", 0, 10), uncontrolled("o4", 12, 20)),
         *commands.add(C, segment("o3", 0, 10, init_object_id="init")),
     ]
     assert added == [None] * 5

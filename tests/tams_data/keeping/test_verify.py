@@ -89,23 +89,23 @@ NOT_MENDED = [
     (
         "segments-without-length",
         put(schema.SEGMENTS, segment_row(A, 40, 40)),
-        {"segments-without-length", "segments-outside-object", "untrue-timelines"},
+        {"segments-without-length", "segments-outside-object", "untrue-timelines", "untrue-gaps"},
     ),
     (
         "segments-without-length",
         put(schema.SEGMENTS, segment_row(A, 40, MAX_NS)),
-        {"segments-without-length", "segments-outside-object", "untrue-timelines"},
+        {"segments-without-length", "segments-outside-object", "untrue-timelines", "untrue-gaps"},
     ),
     ("segments-without-flow", put(schema.SEGMENTS, segment_row("none", 0, 10)), None),
     (
         "segments-without-object",
         put(schema.SEGMENTS, segment_row(A, 40, 50, object_key=999)),
-        {"segments-without-object", "untrue-timelines"},
+        {"segments-without-object", "untrue-timelines", "untrue-gaps"},
     ),
     (
         "segments-outside-object",
         put(schema.SEGMENTS, segment_row(A, 40, 50, ts_offset_ns=39)),
-        {"segments-outside-object", "untrue-timelines"},
+        {"segments-outside-object", "untrue-timelines", "untrue-gaps"},
     ),
     ("flows-without-source", remove(schema.SOURCES, id="source-a"), None),
     ("flows-of-another-format", change(schema.SOURCES, id="source-a", format=AUDIO), None),
@@ -143,6 +143,11 @@ MENDED = [
     ("untrue-timelines", change(schema.FLOW_TIMELINES, flow_id=A, longest_ns=1), None),
     ("untrue-timelines", change(schema.FLOW_TIMELINES, flow_id=M, covered_ns=1), None),
     ("untrue-timelines", remove(schema.FLOW_TIMELINES, flow_id=A), None),
+    ("untrue-gaps", remove(schema.FLOW_GAPS, flow_id=A), None),
+    ("untrue-gaps", change(schema.FLOW_GAPS, flow_id=A, start_ns=10, end_ns=29), None),
+    ("untrue-gaps", put(schema.FLOW_GAPS, {"flow_id": A, "start_ns": 35, "end_ns": 40}), None),
+    ("untrue-gaps", put(schema.FLOW_GAPS, {"flow_id": "none", "start_ns": 35, "end_ns": 40}), None),
+    ("untrue-gaps", again(schema.FLOW_GAPS, flow_id=A), {"untrue-gaps", "repeated-flow-gaps"}),
     ("timelines-without-flow", put(schema.FLOW_TIMELINES, timeline_row("none")), None),
     (
         "collections-without-flow",
@@ -246,7 +251,7 @@ def test_what_follows_from_other_rows_is_told_and_mended(filled: Database, case:
     assert found
     assert all(one.mended for one in repair(filled, found))
     assert found_by(filled, rule) == []
-    if rule.startswith(("derived", "timelines", "collections")):
+    if rule.startswith(("derived", "timelines", "collections", "untrue-gaps")):
         assert everything(filled) == sound
 
 
@@ -273,6 +278,22 @@ def test_each_finding_names_what_it_is_of(filled: Database) -> None:
     assert told["segments-without-length"].text == f"flow {B}: the segment at 1:5 has no length, or no end"
     assert told["flows-of-another-format"].as_dict()["ids"]["id"] == "x"
     assert told["untrue-timelines"].row["flow_id"] in ("x", B)
+
+
+def test_gaps_are_told_by_how_many_they_are(filled: Database) -> None:
+    with filled.transaction() as transaction:
+        transaction.delete(schema.FLOW_GAPS, schema.FLOW_GAPS.keys([{"flow_id": A, "start_ns": 10}]))
+        insert(transaction, schema.FLOW_GAPS, *({"flow_id": A, "start_ns": n, "end_ns": n + 1} for n in (12, 14)))
+    (found,) = verify(filled)
+    assert found.text == f"flow {A}: 1 of the gaps between its segments are not kept, and 2 are kept that are none"
+    assert found.as_dict()["ids"] == {"flow_id": A, "lacking": 1, "untrue": 2}
+
+
+def test_a_segment_that_overlaps_another_makes_no_gap_untrue(filled: Database) -> None:
+    """It starts and ends within a segment; the next is still as far away."""
+    with filled.transaction() as transaction:
+        insert(transaction, schema.SEGMENTS, segment_row(A, 5, 8))
+    assert found_by(filled, "untrue-gaps") == []
 
 
 def test_keys_and_sequences_that_would_be_given_out_again_are_reserved(filled: Database) -> None:

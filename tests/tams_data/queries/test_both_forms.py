@@ -36,6 +36,7 @@ OF_A = {"flow_id": A}
 WINDOW = {**OF_A, "start_ns": 5, "end_ns": 35}
 HASHES = pa.table({"id_hash": pa.array([id_hash(one) for one in ("o1", "o2", "spare", "none")], pa.int64())})
 KEYS = pa.table({"key": pa.array(range(10), pa.int64())})
+PLACES = pa.table({"from_ns": pa.array([5, 30], pa.int64()), "until_ns": pa.array([6, 35], pa.int64())})
 NEWS, LIVE, SITE = tag_term("genre", "news"), tag_term("genre", "live"), tag_term("site")
 COLUMNS = {
     "source_id": "source-a",
@@ -59,6 +60,8 @@ CASES: list[tuple[Callable[..., ir.Table], dict[str, Any], dict[str, Any]]] = [
     (segments.totals, OF_A, {}),
     (segments.timeline, OF_A, {}),
     (segments.timeline, {"flow_id": M}, {}),
+    (segments.gaps, OF_A, {}),
+    (segments.gaps_near, {**WINDOW, "places": PLACES}, {}),
     (segments.covered_by, WINDOW, {"limit": 2}),
     (segments.counted, WINDOW, {"most": 2}),
     (segments.bounds, OF_A, {}),

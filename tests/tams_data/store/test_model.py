@@ -22,7 +22,17 @@ from tams_data.engines.base import Database
 from tams_data.errors import FlowNotFound, FlowReadOnly, ObjectConflict, SegmentOverlap, TamsDataError
 from tams_data.store.discards import Orphan
 from tams_data.timerange import TimeRange
-from tests.tams_data.builders import BACKEND, Commands, Row, clear, flow, fragmented_flow, rows_of, segment
+from tests.tams_data.builders import (
+    BACKEND,
+    Commands,
+    Row,
+    clear,
+    flow,
+    fragmented_flow,
+    gaps_between,
+    rows_of,
+    segment,
+)
 
 FLOWS = st.sampled_from(["f", "g", "i"])
 """i uses initialisation objects."""
@@ -278,6 +288,10 @@ class StoreMachine(RuleBasedStateMachine):
             assert row["size_bytes"] == sum(sizes[one["object_key"]] for one in of_flow)
             assert row["longest_ns"] >= max((one["end_ns"] - one["start_ns"] for one in of_flow), default=0)
         assert [row["flow_id"] for row in self.rows(schema.FLOW_TIMELINES)] == sorted(self.model.flows)
+
+    @invariant()
+    def gaps_are_what_the_segments_leave(self) -> None:
+        assert self.rows(schema.FLOW_GAPS) == gaps_between(self.rows(schema.SEGMENTS))
 
     @invariant()
     def every_object_is_referred_to_and_has_its_instance_and_no_allocation(self) -> None:

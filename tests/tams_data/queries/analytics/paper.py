@@ -30,6 +30,7 @@ from typing import Any
 
 from tams_data import schema
 from tams_data.engines.base import Database
+from tests.tams_data.builders import gap_rows
 
 SECOND = 10**9
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND
@@ -114,6 +115,7 @@ def _rows() -> Iterator[tuple[schema.Table, Sequence[dict[str, Any]]]]:
     yield schema.FLOW_COLLECTIONS, [_member(i, name) for i, name in enumerate(("edit", "camera-a-snd"))]
     yield schema.SEGMENTS, [_segment(*one) for one in SEGMENTS]
     yield schema.FLOW_TIMELINES, [_timeline(name) for name in FLOWS]
+    yield schema.FLOW_GAPS, [gap for name in FLOWS for gap in gap_rows(name, _spans(name))]
     yield schema.OBJECTS, [_object(key) for key in SIZES]
     yield schema.OBJECT_INSTANCES, list(_instances())
     yield schema.STORAGE_ALLOCATIONS, [_allocation()]
@@ -143,6 +145,10 @@ def _segment(flow_id: str, start_ns: int, end_ns: int, key: int, late_ns: int) -
         "ts_offset_ns": OFFSETS.get((flow_id, start_ns)),
         "created_ns": ON_AIR_UTC + end_ns + late_ns,
     }
+
+
+def _spans(name: str) -> Iterator[tuple[int, int]]:
+    return ((ON_AIR + start_ns, ON_AIR + end_ns) for flow, start_ns, end_ns, _, _ in SEGMENTS if flow == name)
 
 
 def _timeline(name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ ROWS = {
     "sources": 10,  # A, B, and one for each of the other eight
     "flow_collections": 2,
     "flow_timelines": len(FLOWS),
+    "flow_gaps": 4,  # of archive, camera-b, elsewhere and stills
     "segments": len(SEGMENTS),
     "objects": len(SIZES),
     "object_instances": len(SIZES) + 3,

@@ -17,6 +17,7 @@ from tams_data.queries.analytics import ANALYSES
 from tams_data.queries.analytics.times import ANALYSES as ANALYSES_OF_TIME
 from tams_data.timerange import MAX_NS, MIN_NS, TimeRange
 from tests.conftest import ENGINES
+from tests.tams_data.builders import gap_rows
 from tests.tams_data.queries.analytics.paper import AUDIO, DAY, HOUR, ON_AIR, ON_AIR_UTC, SECOND, TAPE, VIDEO
 
 
@@ -326,6 +327,8 @@ def stored(database, segments):
         flows = ({**flow, "id": name, "source_id": sources.get(name, name)} for name in segments)
         transaction.insert(schema.FLOWS, schema.FLOWS.rows(flows))
         transaction.insert(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows(timelines))
+        gaps = (gap for name, own in segments.items() for gap in gap_rows(name, own))
+        transaction.insert(schema.FLOW_GAPS, schema.FLOW_GAPS.rows(gaps))
         numbered = ({**one, "object_key": i, "created_ns": 0} for i, one in enumerate(rows))
         transaction.insert(schema.SEGMENTS, schema.SEGMENTS.rows(numbered))
     return Analytics(database)
