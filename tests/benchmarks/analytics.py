@@ -183,4 +183,5 @@ def with_gaps(path: Path) -> Path:
             ) AS found
             WHERE flow_timelines.flow_id = found.flow_id
         """)
+        connection.execute(f"INSERT INTO flow_gaps {_GAPS}")
     return copy

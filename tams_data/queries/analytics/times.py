@@ -1,7 +1,7 @@
 """What of the timelines is covered, and what is missing.
 
-Segments are many and holes are few. So all of this starts from `_pieces`: what `flow_timelines` shows to be without a
-hole stands for its segments, and of the rest, stretches of time without one do.
+Segments are many and gaps are few. So where flows and a window are all that is filtered by, `flow_timelines` and
+`flow_gaps` answer, and no segment is read; where segments are filtered, stretches of time without a gap stand for them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def analysed(tables: Tables, **filters: Any) -> ir.Table:
         maximum_duration_ns=lengths.length_ns.max(),
         total_duration_ns=timerange.total_ns(lengths.length_ns),
     )
-    holes = timerange.seams(_pieces(tables, **filters))
+    holes = _gaps(tables, **filters)
     return durations.cross_join(holes.aggregate(gaps=holes.count(), gap_ns=timerange.total_ns(holes.length_ns)))
 
 
@@ -47,7 +47,7 @@ def coverage(tables: Tables, *, by: str, limit: int, **filters: Any) -> ir.Table
 
     Time that several flows of a source or of the store cover counts once.
     """
-    flows, pieces = filtering.flows(tables, **filters), _pieces(tables, **filters)
+    flows, pieces = filtering.flows(tables, **filters), _runs(tables, **filters)
     if by == "store":
         subjects, pieces = flows.aggregate(flows=flows.count()), pieces.mutate(id=ibis.literal(by))
         subjects = subjects.mutate(id=ibis.literal(by))
@@ -90,7 +90,7 @@ def _covered(pieces: ir.Table) -> ir.Table:
 
 def gaps(tables: Tables, *, at_least_ns: Nanoseconds, limit: int, **filters: Any) -> ir.Table:
     """The holes in each flow, the longest first."""
-    holes = timerange.seams(_pieces(tables, at_least_ns, **filters))
+    holes = _gaps(tables, at_least_ns, **filters)
     # null: longer than int64 can count
     found = holes.filter(holes.length_ns.fill_null(MAX_NS) >= at_least_ns)
     return found.order_by(ibis.desc(found.length_ns.fill_null(MAX_NS)), "flow_id", "start_ns").limit(limit)
@@ -98,7 +98,7 @@ def gaps(tables: Tables, *, at_least_ns: Nanoseconds, limit: int, **filters: Any
 
 def gap_lengths(tables: Tables, **filters: Any) -> ir.Table:
     """How many holes there are of each order of length."""
-    holes = timerange.seams(_pieces(tables, **filters))
+    holes = _gaps(tables, **filters)
     return _by_length(holes.select("length_ns"), "gaps")
 
 
@@ -138,7 +138,7 @@ def discontinuities(tables: Tables, *, limit: int, **filters: Any) -> ir.Table:
 def live(tables: Tables, *, bucket_ns: Nanoseconds, limit: int, **filters: Any) -> ir.Table:
     """How many flows have any coverage in each bucket of clock time, from the first to the last that has: its end."""
     # a hole that is shorter than a bucket leaves none without coverage, and need not be found
-    pieces = timerange.clip(_pieces(tables, bucket_ns, **filters), _SHOWN_FROM_NS, _SHOWN_UNTIL_NS)
+    pieces = timerange.clip(_runs(tables, bucket_ns, **filters), _SHOWN_FROM_NS, _SHOWN_UNTIL_NS)
     first = timerange.floor_ns(timerange.utc_ns(pieces.start_ns), bucket_ns)
     last = timerange.floor_ns(timerange.utc_ns(pieces.end_ns - 1), bucket_ns)
     # a flow is live in a bucket once, however often it stops and goes on there
@@ -162,32 +162,85 @@ def live(tables: Tables, *, bucket_ns: Nanoseconds, limit: int, **filters: Any) 
 
 def timeline(tables: Tables, *, resolution_ns: Nanoseconds, limit: int, **filters: Any) -> ir.Table:
     """What of each flow lies between holes of the resolution or longer, in order of flow and time."""
-    runs = timerange.joined(_pieces(tables, resolution_ns, **filters), resolution_ns)
+    runs = timerange.joined(_counted(tables, resolution_ns, **filters), resolution_ns)
     return runs.order_by("flow_id", "start_ns").limit(limit)
 
 
-def _pieces(tables: Tables, resolution_ns: Nanoseconds = 1, **filters: Any) -> ir.Table:
+def _gaps(tables: Tables, at_least_ns: Nanoseconds = 1, **filters: Any) -> ir.Table:
+    """The holes between the segments that filters leave, with their `length_ns`; shorter ones need not be there."""
+    if _of_segments(filters):
+        return timerange.seams(timerange.condensed(filtering.segments(tables, **filters), at_least_ns))
+    kept = filtering.of_flows(tables, tables.flow_gaps, **filters)
+    if "start_ns" in filters:
+        # A gap has a segment of the window on both of its sides when it begins after the window does, and ends before.
+        kept = kept.filter(kept.start_ns > filters["start_ns"], kept.end_ns < filters["end_ns"])
+    return kept.mutate(length_ns=timerange.length_ns(kept))
+
+
+def _runs(tables: Tables, resolution_ns: Nanoseconds = 1, **filters: Any) -> ir.Table:
+    """What the segments that filters leave cover, in rows with every gap of the resolution or longer between them.
+
+    Columns: `flow_id`, `start_ns`, `end_ns`. Rows of one flow do not overlap.
+    """
+    if _of_segments(filters):
+        pieces = timerange.condensed(filtering.segments(tables, **filters), resolution_ns)
+        return pieces.select("flow_id", "start_ns", "end_ns")
+    kept, gaps = _kept(tables, **filters), _long_gaps(tables, resolution_ns, **filters)
+    # What lies between these, from the beginning of time to its end, is what lies between the gaps.
+    before = kept.select("flow_id", start_ns=ibis.literal(MIN_NS, "int64"), end_ns=kept.start_ns)
+    after = kept.select("flow_id", start_ns=kept.end_ns, end_ns=ibis.literal(MAX_NS, "int64"))
+    edges = before.union(after)
+    runs = timerange.seams(edges.union(gaps.cast(edges.schema()))).drop("length_ns")
+    return timerange.clip(runs, *_window(filters)) if "start_ns" in filters else runs
+
+
+def _counted(tables: Tables, resolution_ns: Nanoseconds, **filters: Any) -> ir.Table:
     """The segments that filters leave, as `timerange.condensed` gives them.
 
-    Where flows and a window are all that is filtered by, a flow that has no hole and lies in the window is one piece,
-    and its segments are not read.
+    A flow without a gap of the resolution that lies in the window, if there is one, is one row: its segments are not
+    read.
     """
-    if filters.keys() & (set(filtering.OF_SEGMENT) - set(_WINDOW)):
+    if _of_segments(filters):
         return timerange.condensed(filtering.segments(tables, **filters), resolution_ns)
-    kept = filtering.of_flows(tables, tables.flow_timelines, **filters)
-    kept = kept.filter(kept.segment_count > 0)
+    kept, gaps = _kept(tables, **filters), _long_gaps(tables, resolution_ns, **filters)
+    broken = kept.flow_id.isin(gaps.flow_id)
     if "start_ns" in filters:
-        kept = timerange.overlapping(kept, filters["start_ns"], filters["end_ns"])
-    whole = timerange.hides_no_hole(kept, resolution_ns)
-    if "start_ns" in filters:
-        whole &= (kept.start_ns >= filters["start_ns"]) & (kept.end_ns <= filters["end_ns"])
-    unbroken = kept.filter(whole).select("flow_id", "start_ns", "end_ns", "covered_ns", segments="segment_count")
+        broken |= (kept.start_ns < filters["start_ns"]) | (kept.end_ns > filters["end_ns"])
+    whole = kept.filter(~broken).select("flow_id", "start_ns", "end_ns", "covered_ns", segments="segment_count")
     # of the other filters `kept` has seen to; by the id and the window, zone maps leave out what is outside
     seen = ("flow_id", *_WINDOW)
     segments = filtering.segments(tables, **{name: one for name, one in filters.items() if name in seen})
-    broken = segments.semi_join(kept.filter(~whole), "flow_id")
-    rest = timerange.condensed(broken, resolution_ns, read_again=segments)
-    return unbroken.select(*rest.columns).cast(rest.schema()).union(rest)
+    read = segments.semi_join(kept.filter(broken), "flow_id")
+    rest = timerange.condensed(read, resolution_ns, read_again=segments)
+    return whole.select(*rest.columns).cast(rest.schema()).union(rest)
+
+
+def _of_segments(filters: Mapping[str, Any]) -> bool:
+    """Whether more than flows and a window is filtered by, so that what is kept of whole flows does not answer."""
+    return bool(filters.keys() & (set(filtering.OF_SEGMENT) - set(_WINDOW)))
+
+
+def _kept(tables: Tables, **filters: Any) -> ir.Table:
+    """The rows of `flow_timelines` of flows that have a segment in the window, or one at all, or nearly so."""
+    kept = filtering.of_flows(tables, tables.flow_timelines, **filters)
+    kept = kept.filter(kept.start_ns.notnull())
+    return timerange.overlapping(kept, *_window(filters)) if "start_ns" in filters else kept
+
+
+def _long_gaps(tables: Tables, resolution_ns: Nanoseconds, **filters: Any) -> ir.Table:
+    """The rows of `flow_gaps` in the window of the resolution or longer, and those at its ends, however short."""
+    kept = filtering.of_flows(tables, tables.flow_gaps, **filters)
+    # null: longer than int64 can count
+    wanted = timerange.length_ns(kept).fill_null(MAX_NS) >= resolution_ns
+    if "start_ns" in filters:
+        start_ns, end_ns = _window(filters)
+        kept = timerange.overlapping(kept, start_ns, end_ns)
+        wanted |= (kept.start_ns <= start_ns) | (kept.end_ns >= end_ns)
+    return kept.filter(wanted)
+
+
+def _window(filters: Mapping[str, Any]) -> tuple[Nanoseconds, Nanoseconds]:
+    return filters["start_ns"], filters["end_ns"]
 
 
 def _in_seconds(rows: pa.Table) -> Mapping[str, Any]:

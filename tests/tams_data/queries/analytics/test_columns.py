@@ -10,8 +10,8 @@ from tams_data.engines.vast import Vast
 from tams_data.queries.analytics import ANALYSES
 from tests import vast_engine
 
-_TIMELINES = "covered_ns end_ns flow_id segment_count start_ns"
-_HOLES = {"flow_timelines": _TIMELINES, "segments": "end_ns flow_id start_ns"}
+_GAPS = {"flow_gaps": "end_ns flow_id start_ns"}
+_RUNS = {**_GAPS, "flow_timelines": "end_ns flow_id start_ns"}
 _STORED = {"object_instances": "object_key storage_id"}
 
 READ = {
@@ -54,14 +54,18 @@ READ = {
     "instances-per-object": {"object_instances": "object_key", "objects": "key size_bytes"},
     "object-access": {"object_accesses": "last_ns media_gets object_key urls_given", "objects": "id key size_bytes"},
     "access-totals": {"object_accesses": "last_ns media_gets urls_given", "objects": "key"},
-    "time-range-analysis": _HOLES,
-    "coverage": {**_HOLES, "flows": "id"},
-    "gaps": _HOLES,
-    "gap-lengths": _HOLES,
+    "time-range-analysis": {"flow_gaps": "end_ns start_ns", "segments": "end_ns start_ns"},
+    "coverage": {**_RUNS, "flows": "id"},
+    "gaps": _GAPS,
+    "gap-lengths": {"flow_gaps": "end_ns start_ns"},
     "discontinuities": {"segments": "end_ns flow_id start_ns ts_offset_ns"},
     "segment-lengths": {"segments": "end_ns start_ns"},
-    "live-flows": _HOLES,
-    "timeline": _HOLES,
+    "live-flows": _RUNS,
+    "timeline": {
+        **_GAPS,
+        "flow_timelines": "covered_ns end_ns flow_id segment_count start_ns",
+        "segments": "end_ns flow_id start_ns",
+    },
 }
 """By the name of an analysis, without filters, the columns of each table. A mere count needs one all the same."""
 
