@@ -18,6 +18,7 @@ from tams_data.engines.duckdb import DuckDB
 from tams_data.queries import segments as queries
 from tests.api.builders import Json, video_flow
 from tests.api.process import Service, wait_until
+from tests.tams_data.builders import gaps_between, rows_of
 
 FLOWS = 3
 CLIENTS = 6
@@ -191,6 +192,7 @@ def check_tables(path: Path, acknowledged: dict[str, dict[str, str]]) -> None:
             kept = timelines[flow_id]
             assert {name: kept[name] for name in totals} == totals
             assert kept["segment_count"] == len(segments)
+        assert rows_of(database, schema.FLOW_GAPS) == gaps_between(rows(database, "segments"))
         objects = rows(database, "objects")
         keys = [row["key"] for row in objects]
         assert len(set(keys)) == len(keys)

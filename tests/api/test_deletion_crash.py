@@ -10,12 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tams_data import schema
 from tams_data.engines.duckdb import DuckDB
 from tams_data.errors import DatabaseLocked
 from tams_data.queries import segments as queries
 from tests.api.builders import Json, video_flow
 from tests.api.process import Service, wait_until
 from tests.api.test_crash import rows
+from tests.tams_data.builders import gaps_between, rows_of
 
 AT_ONCE = 10
 SECONDS = 400
@@ -111,6 +113,7 @@ def check_tables(service: Service, flow_id: str) -> None:
             if row["flow_id"] == flow_id:
                 assert {name: row[name] for name in totals} == totals
                 assert row["segment_count"] % AT_ONCE in (0, SECONDS // 100)
+        assert rows_of(database, schema.FLOW_GAPS) == gaps_between(rows(database, "segments"))
         used = {row["object_key"] for row in rows(database, "segments")}
         assert {row["key"] for row in rows(database, "objects")} == used
     finally:

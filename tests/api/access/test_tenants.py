@@ -134,7 +134,8 @@ def test_every_list_and_every_analysis_shows_a_tenant_nothing_of_the_others(
     assert {path for path, there in shown.items() if there} >= {
         *("/flows", "/sources", "/service/webhooks", "/webhooks", "/analytics/flows", "/analytics/coverage"),
         *("/analytics/timeline", "/analytics/gaps", "/analytics/storage-by-source", "/analytics/unreferenced-objects"),
-        *(f"/tables/{name}" for name in ("sources", "flows", "flow_collections", "flow_timelines", "segments")),
+        *(f"/tables/{name}" for name in ("sources", "flows", "flow_collections", "segments")),
+        *(f"/tables/{name}" for name in ("flow_timelines", "flow_gaps")),
         *("/events?after=0", "/tables/events"),
         *(f"/tables/{name}" for name in ("objects", "storage_allocations", "webhooks", "deletion_requests")),
     }
