@@ -46,7 +46,7 @@ from tams_data.engines.base import (
     check_version,
 )
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
-from tams_data.engines.steps import fills
+from tams_data.engines.steps import filled
 from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
 
 if TYPE_CHECKING:
@@ -121,11 +121,6 @@ class _Cursor:
     def insert(self, table: schema.Table, rows: pa.Table) -> None:
         names = ", ".join(f'"{name}"' for name in rows.column_names)
         self._write(f"INSERT INTO {_name(table)} ({names}) SELECT * FROM {{given}}", rows)
-
-    def fill(self, table: schema.Table, query: Query) -> None:
-        """Add the rows of a query, which never leave the engine, however many."""
-        names = ", ".join(f'"{name}"' for name in table.names)
-        self.cursor.execute(f"INSERT INTO {_name(table)} ({names}) {compiled(query, {}).sql}")
 
     def update(self, table: schema.Table, rows: pa.Table) -> None:
         changes = ", ".join(f'"{name}" = given."{name}"' for name in rows.column_names if name not in table.key)
@@ -388,8 +383,8 @@ def _bring_up_to_date(cursor: _Cursor, versions: Collection[int]) -> None:
             cursor.cursor.execute(f"ALTER TABLE {_name(table)} ADD COLUMN IF NOT EXISTS {_declared(column)}")
         for name in table.indexed:
             cursor.cursor.execute(f'CREATE INDEX IF NOT EXISTS "{table.name}_{name}" ON {_name(table)} ("{name}")')
-    for _, table, query in fills(versions):
-        cursor.fill(table, query)
+    for table, rows in filled(cursor, versions):
+        cursor.insert(table, rows)
     now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
     cursor.insert(schema.SCHEMA_VERSIONS, now)
 

@@ -40,7 +40,7 @@ from tams_data.engines.base import (
 )
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
-from tams_data.engines.steps import fills
+from tams_data.engines.steps import filled
 from tams_data.errors import CommitUnconfirmed, StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
@@ -286,9 +286,8 @@ class Vast:
         slots = sorted(set(range(_LOCKS + 3)).difference(there))
         writes.insert(schema.WRITE_LOCKS, schema.WRITE_LOCKS.columns_of(len(slots), slot=slots, number=0))
         writes.lock("schema")  # two processes must not both note the version
-        for _, table, query in fills(versions):
-            for batch in writes.batches(query):
-                writes.insert(table, pa.Table.from_batches([batch]).cast(table.arrow))
+        for table, rows in filled(writes, versions):
+            writes.insert(table, rows)
         now = schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION, "applied_ns": time_ns()}])
         writes.insert(schema.SCHEMA_VERSIONS, now)
 

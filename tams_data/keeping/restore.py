@@ -15,8 +15,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tams_data import schema
-from tams_data.engines.base import Database, Query, Transaction
-from tams_data.engines.steps import fills
+from tams_data.engines.base import Database, Transaction
+from tams_data.engines.steps import filled
 from tams_data.errors import AlreadyExists, InvalidBackup
 from tams_data.keeping import manifest as manifests
 from tams_data.keeping.backup import OnProgress
@@ -50,8 +50,9 @@ def restore(database: Database, folder: Path, progress: OnProgress = lambda *_: 
         transaction.insert(schema.SCHEMA_VERSIONS, _unfinished())
     for table in tables:
         _restore(database, table, folder / manifest.tables[table.name].file, progress)
-    for _, table, query in fills([manifest.schema_version]):
-        _fill(database, table, query, progress)
+    for table, rows in filled(database, [manifest.schema_version]):
+        with database.transaction() as transaction:
+            transaction.insert(table, rows)
     with database.transaction() as transaction:
         keys.reserve_known(database, transaction)
         outbox.reserve_known(database, transaction)
@@ -91,17 +92,6 @@ def _restore(database: Database, table: schema.Table, path: Path, progress: OnPr
         for batch in file.iter_batches(_ROWS):
             with database.transaction() as transaction:
                 transaction.insert(table, brought_forward(table, batch))
-            count += batch.num_rows
-            progress(table.name, count)
-
-
-def _fill(database: Database, table: schema.Table, query: Query, progress: OnProgress) -> None:
-    """Fill a table that the backup is too old to have."""
-    count = 0
-    with database.scanning() as scan:
-        for batch in scan.batches(query):
-            with database.transaction() as transaction:
-                transaction.insert(table, pa.Table.from_batches([batch]).cast(table.arrow))
             count += batch.num_rows
             progress(table.name, count)
 

@@ -46,7 +46,11 @@ def repeated_object_ids(tables: Tables) -> ir.Table:
 
 def overlapping_segments(tables: Tables) -> ir.Table:
     """Segments that begin before the one before them has ended: `flow_id`, `start_ns`, `end_ns`, `before_end_ns`."""
-    segments = tables.segments.select("flow_id", "start_ns", "end_ns")
+    return _overlapping(tables.segments)
+
+
+def _overlapping(t: ir.Table) -> ir.Table:
+    segments = t.select("flow_id", "start_ns", "end_ns")
     before = segments.end_ns.lag().over(group_by=segments.flow_id, order_by=(segments.start_ns, segments.end_ns))
     placed = segments.mutate(before_end_ns=before)
     return placed.filter(placed.before_end_ns > placed.start_ns)
@@ -131,7 +135,8 @@ def _totals(tables: Tables) -> ir.Table:
 def untrue_gaps(tables: Tables) -> ir.Table:
     """Flows whose rows of `flow_gaps` are not what their segments leave between them: `flow_id`, `lacking`, `untrue`.
 
-    So many gaps are not kept, and so many that are kept are none, or are kept twice.
+    So many gaps are not kept, and so many that are kept are none, or are kept twice. Flows of which segments overlap
+    are left out: what they leave is not known before that is mended.
     """
     none, one = ibis.literal(0, "int64"), ibis.literal(1, "int64")
     left = gaps_of_segments(tables).mutate(left=one, kept=none)
@@ -139,9 +144,10 @@ def untrue_gaps(tables: Tables) -> ir.Table:
     both = left.union(kept.select(*left.columns).cast(left.schema()))
     gaps = both.group_by("flow_id", "start_ns", "end_ns").aggregate(left=both.left.sum(), kept=both.kept.sum())
     wrong = gaps.filter(gaps.left != gaps.kept)
-    return wrong.group_by("flow_id").aggregate(
+    found = wrong.group_by("flow_id").aggregate(
         lacking=(wrong.kept == 0).sum().cast("int64"), untrue=(wrong.kept > wrong.left).sum().cast("int64")
     )
+    return found.anti_join(_overlapping(tables.segments.semi_join(found, "flow_id")), "flow_id")
 
 
 def timelines_without_flow(tables: Tables) -> ir.Table:
