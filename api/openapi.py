@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -192,6 +193,7 @@ def one(*problems: int, ok: type[BaseModel], headers: dict[str, Any] | None = No
     return answers(*problems, ok=ok, headers={**ETAG_HEADERS, **(headers or {})}, status_304=not_modified)
 
 
+@cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return _inlined(model.model_json_schema(by_alias=True, mode="serialization"))
 

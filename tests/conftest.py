@@ -98,6 +98,17 @@ def settings_of_the_tests() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def power_that_stays_on() -> Iterator[None]:
+    """Files of the tests are not made safe from a loss of power, for which each would wait for the disk some times.
+
+    What survives the end of a process is tested with the service as a process, which does sync.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The URL of an S3 service, which the tests share; each has buckets of its own."""
