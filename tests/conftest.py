@@ -115,11 +115,15 @@ def _among_some(item: pytest.Item, cases: Counter[str]) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def settings_of_the_tests() -> Iterator[None]:
-    """Tests see the defaults, whatever is set where they run."""
+    """Tests see the defaults, whatever is set where they run, and reach servers of this machine without a proxy.
+
+    Where none is named, `requests` looks through the whole environment twice for each request.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(("TAMS_", "VAST_")):
                 patch.delenv(name)
+        patch.setenv("no_proxy", "127.0.0.1,localhost")
         yield
 
 

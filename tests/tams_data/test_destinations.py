@@ -187,6 +187,7 @@ def test_an_answer_that_trickles_is_given_up(port: int) -> None:
 
 def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy")
     with client(LOOPBACK) as http:
         assert http.get(f"http://127.0.0.1:{port}/").status_code == 200
 
