@@ -287,7 +287,9 @@ def test_bytes_are_sent_to_a_plain_url_by_who_may_write_to_the_flow(house: House
     url = one["put_url"]["url"]
     assert house.client().put(url, **put).status_code == 401
     assert house.client("reader of news").put(url, **put).status_code == 403
-    assert sport.client.put(url, **put).status_code == 404
+    refused, unknown = (sport.client.put(at, **put) for at in (url, url.replace(one["object_id"], "unknown")))
+    assert refused.status_code == unknown.status_code == 400
+    assert as_object(refused)["detail"] == as_object(unknown)["detail"].replace("unknown", one["object_id"])
     assert news.client.put(url, **put).status_code == 200
 
 
