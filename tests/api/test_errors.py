@@ -176,3 +176,26 @@ def test_problem_has_a_type_by_which_programs_tell_it(client: CheckedClient, pat
     path, _, query = path.partition("?")
     response = client.get(path, environ_overrides={"QUERY_STRING": query})
     assert (response.status_code, as_object(response)["type"]) == (status, kind)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"api_key_value": "the secret é"}, id="itself-at-fault"),
+        pytest.param({"events": None}, id="beside-what-is-at-fault"),
+        pytest.param({"url": {"api_key_value": "the secret"}}, id="within-what-is-at-fault"),
+    ],
+)
+def test_a_fault_of_a_webhook_is_told_without_its_key(client: CheckedClient, change: dict[str, object]) -> None:
+    webhook = {"url": "https://a.example", "api_key_name": "X", "api_key_value": "the secret", "events": [], **change}
+    given = {name: value for name, value in webhook.items() if value is not None}
+    response = client.post("/service/webhooks", json=given)
+    assert response.status_code == 400
+    assert b"secret" not in response.data
+
+
+@pytest.mark.parametrize("body", ['{"api_key_value": "the secret",}', '[{"api_key_value": "the secret"}]'])
+def test_a_body_that_cannot_be_read_is_not_sent_back(client: CheckedClient, body: str) -> None:
+    response = client.post("/service/webhooks", data=body, content_type="application/json")
+    assert response.status_code == 400
+    assert b"secret" not in response.data
