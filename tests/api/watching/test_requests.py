@@ -218,3 +218,11 @@ def test_draining_service_lets_nobody_in_and_says_when_to_come_again(client: Che
     assert (health["ready"], health["detail"]) == (False, "not ready: requests")
     assert client.get("/health/live").status_code == 200
     assert "tams_draining 1.0" in client.get("/metrics").text
+
+
+def test_a_path_with_a_line_end_makes_no_line_of_its_own(logging_client: CheckedClient, lines: Lines) -> None:
+    logging_client.get("/flows/%0A2026-01-01 ERROR a forged one%1B[2J")
+    (line,) = lines.lines
+    assert "forged" in line
+    assert "\n" not in line
+    assert "\x1b" not in line
