@@ -27,6 +27,7 @@ from tams_data.access import Caller, Scope
 from tams_data.destinations import Destinations, GuardedTransport
 from tams_data.engines.base import Database, Reader, Transaction
 from tams_data.errors import DestinationRefused, StoreUnavailable
+from tams_data.formatting import count_of
 from tams_data.media import MediaStore
 from tams_data.media.urls import ObjectUrls
 from tams_data.queries import events as event_queries
@@ -306,7 +307,8 @@ def _outcome(row: Mapping[str, Any], turn: Turn, most_attempts: int) -> dict[str
     attempts = 1 if turn.sent else (row["attempts"] or 0) + 1
     if attempts < most_attempts:
         return {"attempts": attempts, "next_ns": turn.now_ns + retry_s(attempts) * NS_PER_SECOND}
-    summary = f"an event was not taken in {attempts} attempts: {turn.failure}"
+    summary = f"an event was not taken in {count_of(attempts, 'attempt')}: {turn.failure}"
+    log.error("webhook %s has failed, and is sent no more: %s", turn.webhook_id, summary)
     error = {"type": "DeliveryFailed", "summary": summary, "time": clock(turn.now_ns)}
     return {"status": "error", "error": orjson.dumps(error).decode(), "attempts": None, "next_ns": None}
 

@@ -217,7 +217,7 @@ def test_segments_that_are_gone_by_then_are_told_nevertheless(store, receiver):
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, receiver):
+def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, receiver, caplog):
     webhook_id = hook(store, receiver)
     refused = Counter[str]()
 
@@ -242,6 +242,7 @@ def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, r
     error = orjson.loads(row["error"])
     assert error.keys() == {"type", "summary", "time"}
     assert "the receiver answered 500" in error["summary"]
+    assert f"webhook {webhook_id} has failed" in caplog.text
     store.jobs.run_due()
     assert refused["flows/created"] == ATTEMPTS, "it is left alone"
 
