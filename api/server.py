@@ -20,7 +20,7 @@ from api.watching import drain, logs, traces
 from api.watching.traffic import Traffic
 from tams_data import media
 from tams_data.errors import TamsDataError
-from tams_data.processes import end_with_parent
+from tams_data.processes import check_port, end_with_parent
 from tams_data.settings import Settings
 from tams_data.store.opening import open_store
 from tams_data.store.store import Store
@@ -45,10 +45,12 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # which class it is d
 def serve(settings: Settings) -> None:
     """Serve until the process is told to stop. The worker reads its settings from the environment as well.
 
-    :raise InvalidSetting: it is not said who may use the service, and others could reach it.
+    :raise InvalidSetting: it is not said who may use the service, and others could reach it; or another process
+        listens at its address.
     """
     logs.configure(settings)
     modes_of(settings)  # here as well, where the message is all that is shown
+    check_port(settings.host, settings.port)
     server = _Server(
         "api.server:application",
         factory=True,

@@ -16,6 +16,7 @@ import httpx
 
 from tams_data.client import TamsClient
 from tams_data.errors import RequestFailed
+from tams_data.processes import check_port
 from tams_data.settings import Settings
 from tams_data.transfer import demo
 
@@ -52,6 +53,7 @@ def serve(**given: Any) -> None:
 def run(**given: Any) -> None:
     """Serve the API, and the dashboard beside it; on an empty store, put the demo into it."""
     settings = _settings(given)
+    check_port(settings.host, settings.port)  # before the demo is put into another service, that listens there
     # Processes of their own: making pictures keeps a processor busy, and the service is to answer meanwhile.
     commands = [[sys.executable, "-c", "from api.cli import main; main()", "welcome"]]
     if settings.dashboard:
