@@ -33,6 +33,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 """How the last half of an IPv6 address begins that ends in an IPv4 address (RFC 5214)."""
 
 _EVERYTHING = "*"
+_NAME = "TAMS_ALLOWED_DESTINATIONS"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Destinations:
                 networks.append(ip_network(word))
             except ValueError as error:
                 if not word or set(word) & set("/:") or word.replace(".", "").isdecimal():
-                    raise InvalidSetting(f"{word!r} is no network, no address and no host: {error}") from error
+                    raise InvalidSetting(f"{_NAME}={text!r}: {word!r} is no network, address or host") from error
                 hosts.add(_plain(word))
         return cls(tuple(networks), frozenset(hosts - {_EVERYTHING}), _EVERYTHING in hosts)
 
