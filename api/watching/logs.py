@@ -35,8 +35,8 @@ class TextFormatter(logging.Formatter):
     """A line a record, with what of a request is worth a look, and the traceback of an error below."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # as logging calls it
-        # Paths that clients send are in it: a line end in one would be a record of the client's own making.
-        record.message = _printable(record.message)
+        # Paths that clients send are in it: a line of one must not look like a record.
+        record.message = "\n    ".join(map(_printable, record.message.split("\n")))
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -49,10 +49,10 @@ class TextFormatter(logging.Formatter):
 
 
 def _printable(text: str) -> str:
-    r"""The text with what a terminal or a reader of lines would act on written out.
+    r"""The text with what a terminal would act on written out.
 
-    >>> print(_printable("GET /a\n\x1b[31mb"))
-    GET /a\n\x1b[31mb
+    >>> print(_printable("GET /a\r\x1b[31mb"))
+    GET /a\r\x1b[31mb
     """
     if text.isprintable():
         return text
