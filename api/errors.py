@@ -38,6 +38,9 @@ STATUS: dict[type[errors.TamsDataError], HTTPStatus] = {
 
 RETRY_AFTER_S = 1
 
+_CLIENTS_TOO_MANY = (errors.TooManyListeners, errors.TooManyBodies)
+"""Nothing fails here but a limit is reached, where a traceback says nothing: clients can make any number of them."""
+
 
 def status_of(error: type[errors.TamsDataError]) -> HTTPStatus:
     """The status that an error of this class is answered with."""
@@ -71,7 +74,9 @@ def kind_of(error: errors.TamsDataError) -> str:
 
 def _tams_data_error(error: errors.TamsDataError) -> Response:
     status = status_of(type(error))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, _CLIENTS_TOO_MANY):
+        log.warning("%s %s: %s", request.method, request.path, error)
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
     given = {"field": error.field, "value": _short(error.value)} if isinstance(error, errors.InvalidInput) else {}
     response = problem(status, str(error), kind=kind_of(error), **given)

@@ -92,6 +92,7 @@ def failing() -> Flask:
         "bare": errors.InvalidInput("it is wrong"),
         "huge": errors.InvalidInput("it is huge", field="limit", value=10**40),
         "locked": errors.DatabaseLocked("another process holds it"),
+        "listeners": errors.TooManyListeners("as many as may"),
         "conflict": errors.TransactionConflict("another was first"),
         "schema": errors.SchemaMismatch("it is from the future"),
         "unforeseen": RuntimeError("a secret in a message"),
@@ -145,6 +146,12 @@ def test_what_was_not_foreseen_is_logged_with_its_cause(failing: Flask, caplog: 
 def test_what_a_client_did_wrong_is_not_logged(failing: Flask, caplog: pytest.LogCaptureFixture) -> None:
     failing.test_client().get("/overlap")
     assert [one for one in caplog.records if one.name == "api.errors"] == []
+
+
+def test_a_limit_that_is_reached_is_logged_in_a_line(failing: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    assert failing.test_client().get("/listeners").status_code == 503
+    (record,) = [one for one in caplog.records if one.name == "api.errors"]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
 
 
 def test_every_fault_of_a_body_is_told(client: CheckedClient) -> None:
