@@ -394,7 +394,7 @@ def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckd
     is_new = not path.exists()
     try:
         if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # the keys of webhooks are in it
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         return connection
