@@ -169,7 +169,7 @@ def test_service_that_was_killed_leaves_nothing_that_holds_its_data(stopped: Ser
     add_segments(stopped.url, flow["id"], "[0:0_1:0)")
     stopped.kill_main()
     wait_until(stopped.group_is_gone, within_s=20, failing=lambda: "a worker outlives the service")
-    stopped.start(within_s=20)
+    stopped.start()
     assert timeranges(stopped.url, flow["id"]) == ["[0:0_1:0)"]
 
 
