@@ -62,6 +62,7 @@ STATUSES = {
     errors.StoreUnavailable: 503,
     errors.DatabaseLocked: 503,
     errors.TransactionConflict: 503,
+    errors.CommitUnconfirmed: 503,
     errors.AnalyticsUnavailable: 503,
     errors.MediaStoreFailed: 503,
     errors.BackupFailed: 503,
