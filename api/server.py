@@ -14,6 +14,7 @@ from granian.log import LogLevels
 
 from api.access.modes import modes_of
 from api.watching import logs
+from tams_data.processes import check_port
 from tams_data.settings import Settings
 
 _HEADERS_WITHIN_MS = 15_000
@@ -36,10 +37,12 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # which class it is d
 def serve(settings: Settings) -> None:
     """Serve until the process is told to stop. The worker reads its settings from the environment as well.
 
-    :raise InvalidSetting: it is not said who may use the service, and others could reach it.
+    :raise InvalidSetting: it is not said who may use the service, and others could reach it; or another process
+        listens at its address.
     """
     logs.configure(settings)
     modes_of(settings)  # here as well, where the message is all that is shown
+    check_port(settings.host, settings.port)
     server = _Server(
         "api.application:application",
         factory=True,

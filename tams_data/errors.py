@@ -31,6 +31,7 @@
      ├── StoreUnavailable           the database or the media store cannot serve now
      │    ├── DatabaseLocked        another process holds the database file
      │    ├── TransactionConflict   another writer changed the same rows; try again
+     │    ├── CommitUnconfirmed     the database did not say whether it committed
      │    ├── TooManyListeners      as many follow the events as may
      │    ├── TooManyBodies         as many requests are on their way in as may
      │    ├── AnalyticsUnavailable  the engine that analyses run on did not answer
@@ -181,6 +182,10 @@ class DatabaseLocked(StoreUnavailable):
 
 class TransactionConflict(StoreUnavailable):
     """Another writer changed the same rows first; the transaction was rolled back and may be tried again."""
+
+
+class CommitUnconfirmed(StoreUnavailable):
+    """The answer to a commit was lost: what the transaction wrote may be there or not."""
 
 
 class TooManyListeners(StoreUnavailable):

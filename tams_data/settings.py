@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     page_limit: int = Field(100, ge=1, description="Items on a page when the client does not say")
     page_limit_max: int = Field(1000, ge=1, description="Most items on a page, whatever the client says")
     object_timeout: int = Field(7200, ge=300, description="Seconds within which an allocated object must be registered")
-    url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid")
+    url_timeout: int = Field(3600, ge=30, description="Seconds a presigned URL is valid, or a sixtieth more")
     max_body: int = Field(16 * 2**20, ge=1024, description="Largest JSON body of a request, bytes")
     max_items: int = Field(10_000, ge=1, description="Most items of an array or an object in a body")
     max_segments: int = Field(5000, ge=1, description="Most segments in one POST")

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from api import server
+from tams_data.processes import check_port
 from tams_data.settings import Settings
 
 _OPTIONS = (
@@ -47,6 +48,7 @@ def serve(**given: Any) -> None:
 def run(**given: Any) -> None:
     """Serve the API, and the dashboard beside it; on an empty store, put the demo into it."""
     settings = _settings(given)
+    check_port(settings.host, settings.port)  # before the demo is put into another service, that listens there
     # Processes of their own: making pictures keeps a processor busy, and the service is to answer meanwhile.
     commands = [[sys.executable, "-c", "from api.cli import main; main()", "welcome"]]
     if settings.dashboard:

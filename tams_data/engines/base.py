@@ -158,6 +158,7 @@ class Database(Described, Protocol):
         """A transaction: committed, durably, when the block ends; rolled back when it raises.
 
         :raise TransactionConflict: another writer changed the same rows; the whole may be tried again.
+        :raise CommitUnconfirmed: it may have been committed or not.
         :raise StoreUnavailable: the engine cannot serve now.
         """
         ...

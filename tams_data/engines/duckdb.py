@@ -16,6 +16,7 @@ failed one any more, and DuckDB never makes that checkpoint.
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Hashable, Iterator, Mapping
@@ -398,7 +399,7 @@ def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckd
     is_new = not path.exists()
     try:
         if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # the keys of webhooks are in it
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         return connection
@@ -409,10 +410,16 @@ def _open(path: Path | None, memory_limit: str | None, read_only: bool) -> duckd
         locked = "Could not set lock" in str(error)
         if is_new and not locked:
             path.unlink(missing_ok=True)  # what could be written of a new one is no database
-        kind = DatabaseLocked if locked else StoreUnavailable
-        raise kind(f"cannot open the database {path}: {error}") from error
+        if locked:
+            raise DatabaseLocked(f"cannot open the database {path}: it is locked by {_holder(error)}") from error
+        raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
     except OSError as error:
         raise StoreUnavailable(f"cannot make the folder of the database {path}: {error}") from error
+
+
+def _holder(error: duckdb.IOException) -> str:
+    found = re.search(r"PID \d+", str(error))
+    return f"another process, {found[0]}" if found else "another process"
 
 
 def _room(path: Path) -> tuple[int, int]:

@@ -40,7 +40,7 @@ from tams_data.engines.base import (
 )
 from tams_data.engines.compiling import batches_of, compiled
 from tams_data.engines.retrying import retried
-from tams_data.errors import StoreUnavailable, TransactionConflict
+from tams_data.errors import CommitUnconfirmed, StoreUnavailable, TransactionConflict
 from tams_data.scan.explain import Recorder, TableScan
 from tams_data.scan.predicate import OneOf
 from tams_data.scan.rendering import chunks, rendered
@@ -230,8 +230,13 @@ class Vast:
             with suppress(Exception):  # what went wrong first is what the caller must see; VAST ends it in time
                 transaction.__exit__(type(error), error, error.__traceback__)
             raise
-        with _errors():
-            transaction.__exit__(None, None, None)
+        try:
+            with _errors():
+                transaction.__exit__(None, None, None)
+        except TransactionConflict:
+            raise
+        except StoreUnavailable as error:
+            raise CommitUnconfirmed(f"{error}; whether it committed is not known") from error
 
     def create_tables(self) -> None:
         retried(self._create_tables, _PATIENCE)

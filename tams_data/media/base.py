@@ -15,6 +15,14 @@ NO_CHECKSUMS: Mapping[str, bytes] = MappingProxyType({})
 NO_TAGS: Mapping[str, Any] = MappingProxyType({})
 
 
+def url_step_s(url_timeout_s: int) -> int:
+    """How long presigned URLs stay the same, in seconds: a sixtieth of how long they hold.
+
+    A cache knows the bytes then, and who asks for an object again gets 304.
+    """
+    return max(url_timeout_s // 60, 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StorageBackend:
     """What is said of a media store to clients (TAMS 8.2, storage-backends-list)."""

@@ -28,7 +28,7 @@ from uuid import uuid4
 import orjson
 
 from tams_data.errors import InvalidSetting, MediaStoreFailed, ObjectNotFound
-from tams_data.media.base import NO_CHECKSUMS, NO_TAGS, MediaStore, OpenObject, Stat, StorageBackend, Stream
+from tams_data.media.base import NO_CHECKSUMS, NO_TAGS, MediaStore, OpenObject, Stat, StorageBackend, Stream, url_step_s
 from tams_data.media.files import create_once, make_folder, sync_folder
 from tams_data.media.signing import Signer
 from tams_data.media.tokens import token, utf8
@@ -206,7 +206,8 @@ class LocalMediaStore:
         if not presigned:
             return url
         # Rounded up: TAMS 8.2 has a URL hold for at least the time that is announced.
-        expires_s = -(-self._clock_ns() // NS_PER_S) + self._url_timeout_s
+        step_s = url_step_s(self._url_timeout_s)
+        expires_s = -(-self._clock_ns() // (step_s * NS_PER_S)) * step_s + self._url_timeout_s
         return f"{url}?{self._signer.query(method, object_id, expires_s=expires_s)}"
 
     def _file(self, object_id: str) -> io.FileIO:

@@ -1,7 +1,7 @@
 """Presigned URLs of an S3 bucket: AWS Signature Version 4 in the query string.
 
 They are those of botocore's `generate_presigned_url`, in a twentieth of its time: a page of segments has a hundred,
-and all that differs between two URLs of one second is the key.
+and all that differs between two URLs of one time of signing is the key.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
 
 
-class _Second(NamedTuple):
-    """What all URLs signed in one second have in common."""
+class _Signing(NamedTuple):
+    """What all URLs with the same time of signing have in common."""
 
     now_s: int
     credentials: Credentials
@@ -50,19 +50,21 @@ class Presigner:
         *,
         region: str,
         expires_s: int,
+        step_s: int,
         credentials: Callable[[], Credentials],
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`address` is the URL of the bucket with a slash at the end, and `credentials` gives those to sign with now.
 
-        URLs hold for `expires_s` seconds at least; `clock_ns` counts from the Unix epoch, UTC.
+        URLs hold for `expires_s` seconds at least, and are signed anew every `step_s`; `clock_ns` counts from the Unix
+        epoch, UTC.
         """
         parts = urlsplit(address)
         self._address, self._path, self._host = address, parts.path, _host(address)
         self._region, self._credentials, self._clock_ns = region, credentials, clock_ns
-        # One more, as the time of signing is cut to the second: TAMS 8.2 has a URL hold for at least what is announced.
-        self._expires_s = expires_s + 1
-        self._second: _Second | None = None
+        # A step more, as the time of signing is cut to steps: TAMS 8.2 has a URL hold for at least what is announced.
+        self._expires_s, self._step_s = expires_s + step_s, step_s
+        self._signing: _Signing | None = None
 
     def plain(self, key: str) -> str:
         """The URL of a key, without a signature."""
@@ -79,40 +81,41 @@ class Presigner:
         return self._signed("PUT", key, headers=headers, names="content-type;host")
 
     def _signed(self, method: str, key: str, *, headers: str, names: str) -> str:
-        second, path = self._now(), _quoted(key)
-        query = self._query(second, names)
+        signing, path = self._now(), _quoted(key)
+        query = self._query(signing, names)
         request = f"{method}\n{self._path}{path}\n{query}\n{headers}\n{names}\nUNSIGNED-PAYLOAD"
         digest = sha256(request.encode()).hexdigest()
-        text = f"AWS4-HMAC-SHA256\n{second.timestamp}\n{second.scope}\n{digest}"
-        signature = hmac.digest(second.key, text.encode(), "sha256").hex()
+        text = f"AWS4-HMAC-SHA256\n{signing.timestamp}\n{signing.scope}\n{digest}"
+        signature = hmac.digest(signing.key, text.encode(), "sha256").hex()
         return f"{self._address}{path}?{query}&X-Amz-Signature={signature}"
 
-    def _query(self, second: _Second, names: str) -> str:
+    def _query(self, signing: _Signing, names: str) -> str:
         # In the order of the names, as they are signed.
-        credentials = second.credentials
+        credentials = signing.credentials
         token = "" if credentials.token is None else f"&X-Amz-Security-Token={quote(credentials.token, safe='')}"
         return (
             f"X-Amz-Algorithm=AWS4-HMAC-SHA256"
-            f"&X-Amz-Credential={quote(f'{credentials.access_key}/{second.scope}', safe='')}"
-            f"&X-Amz-Date={second.timestamp}"
+            f"&X-Amz-Credential={quote(f'{credentials.access_key}/{signing.scope}', safe='')}"
+            f"&X-Amz-Date={signing.timestamp}"
             f"&X-Amz-Expires={self._expires_s}"
             f"{token}&X-Amz-SignedHeaders={quote(names, safe='')}"
         )
 
-    def _now(self) -> _Second:
+    def _now(self) -> _Signing:
         now_s, credentials = self._clock_ns() // NS_PER_S, self._credentials()
-        second = self._second
-        if second is None or second.now_s != now_s or second.credentials != credentials:
-            second = self._second = self._begin(now_s, credentials)
-        return second
+        now_s -= now_s % self._step_s
+        signing = self._signing
+        if signing is None or signing.now_s != now_s or signing.credentials != credentials:
+            signing = self._signing = self._begin(now_s, credentials)
+        return signing
 
-    def _begin(self, now_s: int, credentials: Credentials) -> _Second:
+    def _begin(self, now_s: int, credentials: Credentials) -> _Signing:
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
         key = f"AWS4{credentials.secret_key}".encode()
         scope = (timestamp[:8], self._region, "s3", "aws4_request")
         for part in scope:
             key = hmac.digest(key, part.encode(), "sha256")
-        return _Second(now_s, credentials, timestamp, "/".join(scope), key)
+        return _Signing(now_s, credentials, timestamp, "/".join(scope), key)
 
 
 def _quoted(key: str) -> str:

@@ -29,7 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tams_data.errors import InvalidSetting, MediaStoreFailed, ObjectNotFound
 from tams_data.media.backends import S3Backend
-from tams_data.media.base import NO_CHECKSUMS, MediaStore, OpenObject, Stat, StorageBackend, Stream
+from tams_data.media.base import NO_CHECKSUMS, MediaStore, OpenObject, Stat, StorageBackend, Stream, url_step_s
 from tams_data.media.presigning import LONGEST_S, NS_PER_S, Credentials, Presigner
 from tams_data.media.tokens import token, utf8
 from tams_data.media.uploads import CHUNK, Upload
@@ -79,8 +79,11 @@ class S3MediaStore:
         """
         self._backend, self._bucket, self._prefix = settings.shown, settings.bucket, settings.prefix
         self._part_bytes = part_bytes
-        if url_timeout_s >= LONGEST_S:
-            raise InvalidSetting(f"TAMS_URL_TIMEOUT={url_timeout_s}: URLs of S3 hold for less than {LONGEST_S} s")
+        step_s = url_step_s(url_timeout_s)
+        if url_timeout_s + step_s > LONGEST_S:
+            raise InvalidSetting(
+                f"TAMS_URL_TIMEOUT={url_timeout_s}: with {step_s} s more, URLs of S3 hold for {LONGEST_S} s at most"
+            )
         try:
             session = _session(settings)
             self._client = _client(session, settings, connect_timeout=5, read_timeout=60, attempts=4)
@@ -92,6 +95,7 @@ class S3MediaStore:
                 _address(self._client, settings),
                 region=settings.region,
                 expires_s=url_timeout_s,
+                step_s=step_s,
                 credentials=self._current_credentials,
                 clock_ns=clock_ns,
             )

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from tams_data.engines.base import Database
 from tams_data.engines.retrying import retried
-from tams_data.errors import StoreUnavailable, TamsDataError, TransactionConflict
+from tams_data.errors import CommitUnconfirmed, StoreUnavailable, TamsDataError, TransactionConflict
 from tams_data.store.outbox import Announcing, Outbox
 from tams_data.tracing import NO_TRACER, Tracer
 
@@ -195,10 +195,14 @@ class Writer:
             raise
 
     def _fail(self, group: Sequence[_Queued], error: Exception) -> None:
-        """Nothing of the group was written: let each command answer for itself."""
+        """Nothing of the group was written: let each command answer for itself.
+
+        Where it may have been, none is carried out again: what was created would be refused as there already.
+        """
         self._forget()
-        if len(group) == 1:
-            group[0].outcome.set_exception(error)
+        if len(group) == 1 or isinstance(error, CommitUnconfirmed):
+            for queued in group:
+                queued.outcome.set_exception(error)
         else:
             for queued in group:
                 self._commit([queued])

@@ -78,7 +78,7 @@ def test_killed_deletion_goes_on_and_leaves_nothing(service: Service, kills: int
     assert httpx.get(left[0]["get_urls"][0]["url"]).content == b"media"
     files = service.folder / "data" / "media"
     wait_until(lambda: len(list(files.glob("??/??/*"))) == len(left), within_s=20, failing=service.logged)
-    assert service.terminate(within_s=10) == 0
+    assert service.terminate(within_s=20) == 0
     check_tables(service, other["id"])
     database = opened(service)
     try:
@@ -98,7 +98,7 @@ def opened(service: Service) -> DuckDB:
             found.append(DuckDB(service.folder / "data" / "tams.duckdb"))
         return bool(found)
 
-    wait_until(is_free, within_s=10, failing=service.logged)
+    wait_until(is_free, within_s=20, failing=service.logged)
     return found[0]
 
 

@@ -53,7 +53,7 @@ def told(service: Service) -> str:
 
 def test_a_disk_that_cannot_be_written_is_told(service: Service, disk: SmallDisk) -> None:
     service.start()
-    assert service.terminate(within_s=10) == 0
+    assert service.terminate(within_s=20) == 0
     disk.set_read_only(True)
     assert "Read-only file system" in told(service)
     disk.set_read_only(False)
@@ -147,10 +147,10 @@ def test_a_disk_that_fills_up_stops_writes_only_and_they_go_on_when_there_is_roo
             assert recorder.listed() == 200
         assert is_unavailable(upload(client, recorder.flow["id"]))
         disk.set_size(128)
-        wait_until(lambda: recorder.post().status_code == 201, within_s=10, failing=service.logged)
+        wait_until(lambda: recorder.post().status_code == 201, within_s=20, failing=service.logged)
         assert upload(client, recorder.flow["id"]).status_code == 200
         assert client.get("/health").status_code == 200
-    assert service.terminate(within_s=10) == 0
+    assert service.terminate(within_s=20) == 0
     check(disk.folder / "tams.duckdb", recorder.acknowledged)
 
 
@@ -161,13 +161,13 @@ def test_a_service_that_is_ended_while_its_disk_is_full_loses_nothing(service: S
     with httpx.Client(base_url=service.url, timeout=30) as client:
         recorder = Recorder(client)
         recorder.post_until_unavailable()
-    service.terminate(within_s=10)
+    service.terminate(within_s=20)
     disk.set_size(128)
     service.start()
     with httpx.Client(base_url=service.url, timeout=30) as client:
         recorder.client = client
         assert recorder.post().status_code == 201
-    assert service.terminate(within_s=10) == 0
+    assert service.terminate(within_s=20) == 0
     check(disk.folder / "tams.duckdb", recorder.acknowledged)
 
 

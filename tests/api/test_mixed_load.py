@@ -56,7 +56,7 @@ def at_rest(service: Service) -> Iterator[Database]:
             found.append(DuckDB(path, read_only=True))
         return bool(found)
 
-    wait_until(is_free, within_s=10, failing=service.logged)
+    wait_until(is_free, within_s=20, failing=service.logged)
     try:
         yield found[0]
     finally:

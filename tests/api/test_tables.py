@@ -265,14 +265,14 @@ def test_a_read_transaction_ends_with_its_client(
     with httpx.stream("GET", f"{url}/long") as response:
         assert reads(database), "it is open while there are rows to come"
         end(response)
-    wait_until(lambda: not reads(database), within_s=10, failing=lambda: "the transaction is still open")
+    wait_until(lambda: not reads(database), within_s=20, failing=lambda: "the transaction is still open")
 
 
 def test_a_read_transaction_ends_with_a_failure(url: str, database: DuckDB) -> None:
     for table in ("breaking", "broken"):
         with httpx.stream("GET", f"{url}/{table}") as response:
             assert b"".join(until_it_breaks(response))
-    wait_until(lambda: not reads(database), within_s=10, failing=lambda: "a transaction is still open")
+    wait_until(lambda: not reads(database), within_s=20, failing=lambda: "a transaction is still open")
 
 
 def test_no_transaction_is_begun_for_a_head_or_a_schema(url: str, database: DuckDB) -> None:

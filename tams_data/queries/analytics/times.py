@@ -146,10 +146,10 @@ def live(tables: Tables, *, bucket_ns: Nanoseconds, limit: int, **filters: Any) 
     changes = stretches.select(hour_ns="start_ns", change=ibis.literal(1, "int64"), shown=ibis.literal(0, "int64"))
     ends = stretches.select(hour_ns="end_ns", change=ibis.literal(-1, "int64"), shown=ibis.literal(0, "int64"))
     extent = stretches.aggregate(start_ns=stretches.start_ns.min(), end_ns=stretches.end_ns.max())
-    # The cast is to be in the query: DuckDB takes small numbers for 32 bits, also when it multiplies them.
-    back = ibis.literal(list(range(1, limit + 1)), "array<int32>").unnest().cast("int64")
+    back = ibis.literal(list(range(1, limit + 1)), "array<int32>").unnest()
     shown = extent.select("start_ns", "end_ns", back=back)
-    shown = shown.select("start_ns", hour_ns=shown.end_ns - shown.back * bucket_ns)
+    # The cast is to be in the query: DuckDB takes small numbers for 32 bits, also when it multiplies them.
+    shown = shown.select("start_ns", hour_ns=shown.end_ns - shown.back.cast("int64") * bucket_ns)
     shown = shown.filter(shown.hour_ns >= shown.start_ns)
     hours = shown.select("hour_ns", change=ibis.literal(0, "int64"), shown=ibis.literal(1, "int64"))
     every = changes.union(ends, hours)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from tams_data import schema
 from tams_data.engines import connect
 from tams_data.engines.vast import TableSummary, Vast
-from tams_data.errors import InvalidSetting, StoreUnavailable, TransactionConflict
+from tams_data.errors import CommitUnconfirmed, InvalidSetting, StoreUnavailable, TransactionConflict
 from tams_data.queries import objects, segments
 from tests import vast_engine
 from tests.tams_data.builders import everything, insert, object_row, rows_of, segment_row
@@ -301,9 +301,8 @@ def test_columns_that_are_told_in_part_are_an_error_of_ours(emulator, after_byte
 
 
 def test_a_commit_whose_answer_is_lost_is_an_error_and_took_effect(vast, emulator):
-    """So whatever is asked for again must change nothing more."""
     emulator.faults.add(Fault("lost_answer", on="commit"))
-    with pytest.raises(StoreUnavailable), vast.transaction() as transaction:
+    with pytest.raises(CommitUnconfirmed, match="whether it committed"), vast.transaction() as transaction:
         insert(transaction, schema.OBJECTS, object_row(1))
     assert len(rows_of(vast, schema.OBJECTS)) == 1
 

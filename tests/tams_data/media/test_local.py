@@ -53,6 +53,11 @@ def leaves_nothing(store: LocalMediaStore, folder: Path) -> Iterator[None]:
 # What is written is read.
 
 
+def test_a_folder_that_is_made_is_nothing_to_others(store: LocalMediaStore, folder: Path) -> None:
+    assert store.path
+    assert folder.stat().st_mode & 0o007 == 0
+
+
 def test_what_is_written_is_read(store: LocalMediaStore) -> None:
     stat = put(store, "one", b"media")
     digest = hashlib.sha256(b"media")
@@ -266,6 +271,17 @@ def test_a_presigned_url_holds_for_the_time_announced_and_for_its_method(
     clock.now_ns = NOW_NS + 62 * 10**9
     with pytest.raises(UrlRefused, match="expired"):
         store.check_url(method, "one", **given)
+
+
+def test_a_presigned_url_stays_the_same_for_a_sixtieth_of_its_time(tmp_path: Path, clock: Clock) -> None:
+    clock.now_ns = NOW_NS - NOW_NS % 10**9 + 10**9
+    hourly = LocalMediaStore(tmp_path / "hourly", secret=bytes(32), url_timeout_s=3600, clock_ns=clock)
+    urls = []
+    for _ in range(61):
+        urls.append(hourly.get_url("one", presigned=True, base_url=BASE_URL))
+        clock.now_ns += 10**9
+    assert len(set(urls[:60])) == 1
+    assert urls[60] != urls[0]
 
 
 # The backend.

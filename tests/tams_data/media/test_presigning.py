@@ -19,6 +19,7 @@ from tests.tams_data.media.stores import NOW_NS, Clock
 
 BUCKET = "media"
 EXPIRES_S = 3600
+STEP_S = 60
 KEYS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 TEMPORARY = Credentials("ASIA/EXAMPLE", "secret", "token/with+odd=characters==")
 
@@ -39,7 +40,7 @@ def theirs(method: str, key: str, *, endpoint: str, region: str, credentials: Cr
         url: str = client.generate_presigned_url(
             {"GET": "get_object", "PUT": "put_object"}[method],
             Params={"Bucket": BUCKET, "Key": key, **params},
-            ExpiresIn=EXPIRES_S + 1,
+            ExpiresIn=EXPIRES_S + STEP_S,
         )
     client.close()
     return url
@@ -50,6 +51,7 @@ def ours(method: str, key: str, *, endpoint: str, region: str, credentials: Cred
         f"{endpoint}/{BUCKET}/",
         region=region,
         expires_s=EXPIRES_S,
+        step_s=STEP_S,
         credentials=lambda: credentials,
         clock_ns=Clock(),
     )
@@ -100,16 +102,19 @@ def test_url_leads_to_its_key_whatever_is_in_it(key: str) -> None:
     assert len(query["X-Amz-Signature"]) == 64
 
 
-def test_url_is_signed_anew_for_another_second_and_other_credentials() -> None:
+def test_url_is_signed_anew_for_another_minute_and_other_credentials() -> None:
     clock, credentials = Clock(), [KEYS]
     presigner = Presigner(
         "https://s3.example/media/",
         region="r",
         expires_s=EXPIRES_S,
+        step_s=STEP_S,
         credentials=lambda: credentials[0],
         clock_ns=clock,
     )
-    urls = [presigner.get_url("a"), presigner.get_url("a")]
+    urls = [presigner.get_url("a")]
+    clock.now_ns += (STEP_S - 1) * 10**9
+    urls.append(presigner.get_url("a"))
     clock.now_ns += 10**9
     urls.append(presigner.get_url("a"))
     credentials[0] = TEMPORARY
@@ -118,15 +123,20 @@ def test_url_is_signed_anew_for_another_second_and_other_credentials() -> None:
     urls.append(presigner.get_url("a"))
     assert len(set(urls)) == 4
     fresh = Presigner(
-        "https://s3.example/media/", region="r", expires_s=EXPIRES_S, credentials=lambda: TEMPORARY, clock_ns=clock
+        "https://s3.example/media/",
+        region="r",
+        expires_s=EXPIRES_S,
+        step_s=STEP_S,
+        credentials=lambda: TEMPORARY,
+        clock_ns=clock,
     )
     assert urls[-1] == fresh.get_url("a")
 
 
 def test_url_holds_at_least_as_long_as_is_announced() -> None:
-    """The time of signing is cut to the second, so there is one more."""
+    """The time of signing is cut to steps, so there is one more."""
     _, query = taken_apart(ours("GET", "a", endpoint="https://s3.example", region="r", credentials=KEYS))
-    assert query["X-Amz-Expires"] == str(EXPIRES_S + 1)
+    assert query["X-Amz-Expires"] == str(EXPIRES_S + STEP_S)
 
 
 def test_secrets_do_not_show() -> None:

@@ -151,6 +151,22 @@ def test_a_webhook_is_told_of_what_the_groups_of_its_caller_may_read_at_the_time
     assert row_of(store, webhook_id)["groups"] == '["news"]'
 
 
+def test_a_webhook_is_not_told_of_what_collects_a_flow_and_is_hidden(store, receiver):
+    seen_by(store, member("news")).create_webhook({"url": receiver.url, "events": ["flows/updated", "sources/updated"]})
+    store.put_flow(flow(id="f", source_id="s", tags={"auth_classes": ["news"]}))
+    for name in ("news", "sport"):
+        collection = {"id": f"{name} flow", "source_id": f"{name} source", "format": MULTI}
+        store.put_flow({**collection, "tags": {"auth_classes": [name]}, "flow_collection": [{"id": "f"}]})
+    store.change_flow("f", {"label": "x"}, {})
+    store.change_source("s", {"label": "x"}, {})
+    store.jobs.run_due()
+    told = [one["event"] for one in receiver.bodies]
+    by = {kind: [one[kind].get("collected_by") for one in told if kind in one] for kind in ("flow", "source")}
+    assert by["flow"][-1] == ["news flow"]
+    assert by["source"][-1] == ["news source"]
+    assert not any("sport flow" in (one or []) for one in by["flow"])
+
+
 @pytest.mark.parametrize(("properties", "expected"), FILTERS)
 def test_each_filter_lets_pass_what_it_says(store, receiver, properties, expected):
     """Flow f is of source s; flow g, of source t, is collected by flow m, of source u."""
@@ -218,7 +234,7 @@ def test_segments_that_are_gone_by_then_are_told_nevertheless(store, receiver):
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, receiver):
+def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, receiver, caplog):
     webhook_id = hook(store, receiver)
     refused = Counter[str]()
 
@@ -243,6 +259,7 @@ def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, r
     error = orjson.loads(row["error"])
     assert error.keys() == {"type", "summary", "time"}
     assert "the receiver answered 500" in error["summary"]
+    assert f"webhook {webhook_id} has failed" in caplog.text
     store.jobs.run_due()
     assert refused["flows/created"] == ATTEMPTS, "it is left alone"
 

@@ -13,7 +13,7 @@ from tests.api.process import wait_until
 
 def soon(condition) -> None:
     """Wait for what another thread does."""
-    wait_until(condition, within_s=10, failing=lambda: "it does not happen")
+    wait_until(condition, within_s=20, failing=lambda: "it does not happen")
 
 
 def test_a_step_is_taken_until_it_has_no_more():

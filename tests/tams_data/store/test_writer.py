@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from tams_data.engines.base import Database, Transaction
-from tams_data.errors import InvalidInput, StoreUnavailable
+from tams_data.errors import CommitUnconfirmed, InvalidInput, StoreUnavailable
 from tams_data.schema import OBJECTS
 from tams_data.store.writer import Writer, each
 from tests.tams_data.builders import insert, object_row, rows_of
 
 
 class Watched:
-    """A database that counts its transactions, and whose next commits fail if it is told so."""
+    """A database that counts its transactions, and whose next commits fail, or are not answered, as it is told."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.sole_writer = database.sole_writer
-        self.begun = self.committed = self.failures = 0
+        self.begun = self.committed = self.failures = self.lost = 0
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -36,6 +36,9 @@ class Watched:
                 self.failures -= 1
                 raise StoreUnavailable("disk full")
         self.committed += 1
+        if self.lost:
+            self.lost -= 1
+            raise CommitUnconfirmed("connection reset")
 
 
 @pytest.fixture
@@ -170,6 +173,20 @@ def test_an_unexpected_error_is_that_of_one_command_and_the_others_are_committed
         assert (type(failed), type(refused)) == (error, InvalidInput)
         assert keys(database) == [1, 2]
         assert writer.submit(PUT, 3) == "put 3"
+
+
+def test_commands_whose_commit_may_have_happened_are_not_carried_out_again(database, watched):
+    """What they created would be refused as there already."""
+
+    def lose(_transaction: Transaction, arguments: Sequence[object]) -> list[None]:
+        watched.lost = 1
+        return [None for _ in arguments]
+
+    with writing(watched) as writer:
+        results = outcomes(writer, [(PUT, 2), (lose, None), (PUT, 3)])
+    assert [type(one) for one in results] == [CommitUnconfirmed] * 3
+    assert keys(database) == [2, 3]
+    assert watched.begun == 2  # that of what they waited for, and theirs
 
 
 def test_nobody_is_told_of_success_before_the_commit(database, watched):
