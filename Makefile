@@ -25,7 +25,7 @@ run-vast: install  ## the service on an emulator of VAST Database, to try that e
 	@exec $(BIN)/python -m tests.vast_emulator.service
 
 test: install  ## every test but the soak tests, and the examples in docstrings, two at a time; TEST_FLAGS for pytest
-	@$(BIN)/python -m pytest --doctest-modules tests tams_data dashboards -n 2 --dist loadfile $(TEST_FLAGS)
+	@$(BIN)/python -m pytest --doctest-modules tests tams_data dashboards -n 2 --dist loadfile --no-loadscope-reorder $(TEST_FLAGS)
 
 vast-sdk-tests: install  ## the tests that ship with the VAST SDK, against the emulator; `make test` runs them too
 	@$(BIN)/python -m tests.vast_emulator.sdk_tests $(TEST_FLAGS)

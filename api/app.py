@@ -89,8 +89,8 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
         jobs,
         access_tokens,
     ):
-        app.register_api(module.bp)
-    app.register_api(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
+        app.register_routes(module.bp)
+    app.register_routes(tables.blueprint_of(store.database, schema.TABLES, seen=seen_table))
     app.register_blueprint(keeping.bp)
     _serve_media(app, store)
     app.before_request(check_query_text)
@@ -102,7 +102,7 @@ def _watch(app: Api, open_span: OpenSpan | None) -> None:
     settings, store, traffic = app.config["TAMS_SETTINGS"], app.config["TAMS_STORE"], app.config["TAMS_TRAFFIC"]
     figures = Metrics(store, traffic) if settings.metrics else None
     if figures is not None:
-        app.register_api(metrics.blueprint_of(figures))
+        app.register_routes(metrics.blueprint_of(figures))
     observe = None if figures is None else figures.observe
     requests.register(app, traffic, observe=observe, open_span=open_span, logged=settings.logs_requests)
 

@@ -38,6 +38,9 @@ STATUS: dict[type[errors.TamsDataError], HTTPStatus] = {
 
 RETRY_AFTER_S = 1
 
+_CLIENTS_TOO_MANY = (errors.TooManyListeners, errors.TooManyBodies)
+"""Nothing fails here but a limit is reached, where a traceback says nothing: clients can make any number of them."""
+
 
 def status_of(error: type[errors.TamsDataError]) -> HTTPStatus:
     """The status that an error of this class is answered with."""
@@ -71,7 +74,9 @@ def kind_of(error: errors.TamsDataError) -> str:
 
 def _tams_data_error(error: errors.TamsDataError) -> Response:
     status = status_of(type(error))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, _CLIENTS_TOO_MANY):
+        log.warning("%s %s: %s", request.method, request.path, error)
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
     given = {"field": error.field, "value": _short(error.value)} if isinstance(error, errors.InvalidInput) else {}
     response = problem(status, str(error), kind=kind_of(error), **given)
@@ -87,7 +92,7 @@ def _validation_error(error: ValidationError) -> Response:
     faults = [
         {
             "field": _path(fault["loc"]) or _UNSAID.get(fault["type"], ""),
-            "value": _short(fault["input"]),
+            "value": _short(_given(fault)),
             "message": _said(fault),
         }
         for fault in error.errors(include_url=False, include_context=False)
@@ -98,6 +103,12 @@ def _validation_error(error: ValidationError) -> Response:
     return problem(HTTPStatus.BAD_REQUEST, detail, kind="urn:x-tams-data:problem:invalid-input", **more)
 
 
+_SECRETS = frozenset(("api_key_value",))
+"""Properties of bodies that are never shown, not even to who has sent them: answers end in the logs of clients."""
+
+_ABOUT_THE_WHOLE = ("missing", "json_invalid")
+"""Faults for which Pydantic gives all of the body, or of an object in it: what is said of them is enough."""
+
 _VARIANTS = {*get_args(Format), "profile"}
 
 _UNSAID = {"format": "format"}
@@ -106,6 +117,19 @@ _UNSAID = {"format": "format"}
 
 def _said(fault: Mapping[str, Any]) -> str:
     return "there is no such parameter here" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+
+
+def _given(fault: Mapping[str, Any]) -> Any:
+    """What was given and is at fault, without secrets; None where that would be all around what is missing."""
+    if fault["type"] in _ABOUT_THE_WHOLE or not _SECRETS.isdisjoint(fault["loc"]):
+        return None
+    return _without_secrets(fault["input"])
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_secrets(one) for name, one in value.items() if name not in _SECRETS}
+    return [_without_secrets(one) for one in value] if isinstance(value, list) else value
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -11,9 +11,9 @@ import orjson
 from flask import Blueprint, Response, current_app, request
 
 from api.state import whole_store
-from tams_data.errors import InvalidInput
+from tams_data.errors import InvalidInput, StoreUnavailable
 from tams_data.keeping import contents, operator
-from tams_data.keeping.service import BACKUP, END, VERIFY
+from tams_data.keeping.service import BACKUP, BROKEN_OFF, END, VERIFY
 from tams_data.keeping.verify import AT_ONCE, verify, verify_media
 from tams_data.store.store import Store
 
@@ -62,10 +62,14 @@ def _sent(of: Store) -> Generator[bytes, None, None]:
 
 
 def _findings(of: Store, at_once: int) -> Generator[bytes, None, None]:
-    yield from map(_line, (one.as_dict() for one in verify(of.database)))
-    if at_once:
-        yield from map(_line, (one.as_dict() for one in verify_media(of.database, of.media, at_once=at_once)))
-    yield _line(END)
+    try:
+        yield from map(_line, (one.as_dict() for one in verify(of.database)))
+        if at_once:
+            yield from map(_line, (one.as_dict() for one in verify_media(of.database, of.media, at_once=at_once)))
+    except StoreUnavailable as error:  # the status is sent already
+        yield _line({BROKEN_OFF: str(error)})
+    else:
+        yield _line(END)
 
 
 def _line(value: object) -> bytes:

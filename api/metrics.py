@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_openapi3 import APIBlueprint
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from api.openapi import TEXT, blueprint
+from api.openapi import TEXT, Routes, blueprint
 from api.validation import validated
 from api.watching.metrics import Metrics
 
 _ANSWER = {"description": "The figures, in Prometheus's text format", "content": {"text/plain": {"schema": TEXT}}}
 
 
-def blueprint_of(metrics: Metrics) -> APIBlueprint:
+def blueprint_of(metrics: Metrics) -> Routes:
     """The route that tells these figures."""
     bp = blueprint("metrics", "Figures of the running service")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import cache, partial
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
 from flask_openapi3 import APIBlueprint, Info, OpenAPI, Tag
+from flask_openapi3.types import ParametersTuple
+from flask_openapi3.utils import parse_parameters
 from flask_openapi3_redoc.plugins import RegisterPlugin as Redoc
 from flask_openapi3_swagger.plugins import RegisterPlugin as SwaggerUI
 from pydantic import BaseModel
@@ -65,6 +70,34 @@ class _AnyText(BaseConverter):
         return quote(value, safe="")
 
 
+class Routes(APIBlueprint):
+    """The routes of one resource, which are described when somebody asks for the document.
+
+    To describe those of all takes half a second, which a service is not to take before it answers.
+    """
+
+    def __init__(self, name: str, tag: Tag) -> None:
+        super().__init__(name, name, abp_tags=[tag], operation_id_callback=operation_id)
+        self._undescribed: list[Callable[[], object]] = []
+
+    def _collect_openapi_info(self, rule: str, func: Callable[..., Any], **given: Any) -> ParametersTuple:
+        self._undescribed.append(partial(self._collect, rule, func, given))
+        return parse_parameters(func, doc_ui=False)
+
+    def _collect(self, rule: str, func: Callable[..., Any], given: Mapping[str, Any]) -> None:
+        super()._collect_openapi_info(rule, func, **with_schemas(given))
+
+    def describe(self) -> None:
+        """Describe the routes that are not described yet."""
+        while self._undescribed:
+            self._undescribed[0]()
+            del self._undescribed[0]
+
+
+_describing = Lock()
+"""Routes are described by one thread at a time: those of a module belong to every application of the process."""
+
+
 class Api(OpenAPI):
     """A Flask application that describes itself at `/openapi.json`, and for people at `/docs` and `/redoc`.
 
@@ -73,6 +106,7 @@ class Api(OpenAPI):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, info=_info(), security_schemes=SECURITY_SCHEMES, doc_ui=False)
+        self._routes: list[Routes] = []
         self.url_map.merge_slashes = False
         self.url_map.converters["text"] = _AnyText
         self.add_url_rule("/openapi.json", view_func=lambda: self.api_doc, endpoint="openapi")
@@ -80,8 +114,24 @@ class Api(OpenAPI):
         self.add_url_rule("/docs", view_func=self.view_functions["swagger.swagger"], endpoint="docs")
         self.register_blueprint(Redoc.register(doc_url="openapi.json"))
 
+    def register_routes(self, routes: Routes) -> None:
+        """Serve these routes, and describe them."""
+        self._routes.append(routes)
+        self.register_blueprint(routes)
+
+    @property
+    def api_doc(self) -> dict[str, Any]:
+        """The document."""
+        with _describing:
+            return super().api_doc
+
     def generate_spec_json(self) -> None:
-        """Add to each GET the HEAD that answers like it, without a body."""
+        """Describe all routes, and add to each GET the HEAD that answers like it, without a body."""
+        for routes in self._routes:
+            routes.describe()
+            self.tags += routes.tags
+            self.paths.update(routes.paths)
+            self.components_schemas.update(routes.components_schemas)
         super().generate_spec_json()  # type: ignore[no-untyped-call]
         # Validation errors are the API's own problems; flask-openapi3 would document its own form of them.
         self.spec_json["components"]["schemas"].pop(self.validation_error_model.__name__, None)
@@ -93,7 +143,7 @@ class Api(OpenAPI):
             if "get" in item:
                 item["head"] = _head(item["get"])
         authentication: Authentication = self.config["TAMS_ACCESS"]
-        problems = {status: as_problem(why) for status, why in described.OTHERS.items()}
+        problems = with_schemas({status: as_problem(why) for status, why in described.OTHERS.items()})
         described.describe(self.spec_json, authentication.modes, problems)
         self.spec_json = _whole_numbers(self.spec_json)
 
@@ -143,15 +193,14 @@ def operation_id(*, name: str, **_: str) -> str:
     return name
 
 
-def blueprint(name: str, description: str) -> APIBlueprint:
-    """A blueprint of one resource."""
-    tag = Tag(name=name.capitalize(), description=description)
-    return APIBlueprint(name, name, abp_tags=[tag], operation_id_callback=operation_id)
+def blueprint(name: str, description: str) -> Routes:
+    """The routes of one resource, of which there are none yet."""
+    return Routes(name, Tag(name=name.capitalize(), description=description))
 
 
 def takes(model: type[BaseModel]) -> dict[str, Any]:
     """What documents the body of a view that reads it by itself."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(model)}}}}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model}}}}
 
 
 def accepted(model: type[BaseModel]) -> dict[str, Any]:
@@ -159,7 +208,7 @@ def accepted(model: type[BaseModel]) -> dict[str, Any]:
     return {
         "description": "The deletion is carried out in the background",
         "headers": LOCATION,
-        "content": {"application/json": {"schema": _schema(model)}},
+        "content": {"application/json": {"schema": model}},
     }
 
 
@@ -174,7 +223,7 @@ def answers(
     """The responses of an operation: the good one, the `problems` by status, and `more` by `status_NNN`."""
     good: dict[str, Any] = {"description": description}
     if ok is not None:
-        good["content"] = {"application/json": {"schema": _schema(ok)}}
+        good["content"] = {"application/json": {"schema": ok}}
     if headers:
         good["headers"] = headers
     bad = {code: as_problem(_PROBLEMS[code]) for code in problems}
@@ -183,7 +232,7 @@ def answers(
 
 def as_problem(description: str, model: type[Problem] = Problem) -> dict[str, Any]:
     """A response that is a problem (RFC 9457)."""
-    return {"description": description, "content": {"application/problem+json": {"schema": _schema(model)}}}
+    return {"description": description, "content": {"application/problem+json": {"schema": model}}}
 
 
 def one(*problems: int, ok: type[BaseModel], headers: dict[str, Any] | None = None) -> dict[Any, Any]:
@@ -192,6 +241,14 @@ def one(*problems: int, ok: type[BaseModel], headers: dict[str, Any] | None = No
     return answers(*problems, ok=ok, headers={**ETAG_HEADERS, **(headers or {})}, status_304=not_modified)
 
 
+def with_schemas(node: Any) -> Any:
+    """What stands in a document, with the schemas of models in the places of the models."""
+    if isinstance(node, dict):
+        return {key: with_schemas(value) for key, value in node.items()}
+    return _schema(node) if isinstance(node, type) and issubclass(node, BaseModel) else node
+
+
+@cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return _inlined(model.model_json_schema(by_alias=True, mode="serialization"))
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from flask import Response
-from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel, RootModel, ValidationError
 
 from api.conditional import conditional
 from api.models.properties import BitRate, FlowCollection, TagsOf, TagValue, Text, Truth
-from api.openapi import answers, one, takes
+from api.openapi import Routes, answers, one, takes
 from api.paging import json
 from api.validation import check_items, raw_body, validated
 from tams_data.errors import InvalidInput, PropertyNotFound
@@ -65,7 +64,7 @@ class Family:
         return f"/{self.noun}s/<{self.noun}_id>"
 
 
-def serve(bp: APIBlueprint, family: Family, properties: Iterable[Property]) -> None:
+def serve(bp: Routes, family: Family, properties: Iterable[Property]) -> None:
     """Add the operations of TAMS 8.2 on the tags and on these properties of a family."""
     _serve_tags(bp, family)
     _serve_tag(bp, family)
@@ -73,7 +72,7 @@ def serve(bp: APIBlueprint, family: Family, properties: Iterable[Property]) -> N
         _serve_property(bp, family, one_property)
 
 
-def _serve_property(bp: APIBlueprint, family: Family, prop: Property) -> None:
+def _serve_property(bp: Routes, family: Family, prop: Property) -> None:
     rule, what = f"{family.rule}/{prop.name}", f"the {prop.words} of a {family.noun}"
 
     def get(path: _Path) -> Response:
@@ -99,7 +98,7 @@ def _serve_property(bp: APIBlueprint, family: Family, prop: Property) -> None:
         bp.delete(rule, responses=_DELETED)(named(delete, "Unset"))
 
 
-def _serve_tags(bp: APIBlueprint, family: Family) -> None:
+def _serve_tags(bp: Routes, family: Family) -> None:
     def get(path: _Path) -> Response:
         return json(family.shown(path.resource_id)["tags"])
 
@@ -107,7 +106,7 @@ def _serve_tags(bp: APIBlueprint, family: Family) -> None:
     bp.get(f"{family.rule}/tags", responses=one(404, ok=TagsOf))(conditional(view))
 
 
-def _serve_tag(bp: APIBlueprint, family: Family) -> None:
+def _serve_tag(bp: Routes, family: Family) -> None:
     rule, what = f"{family.rule}/tags/<text:name>", f"a tag of a {family.noun}"
 
     def get(path: _TagPath) -> Response:

@@ -9,11 +9,10 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from flask import Response
-from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel, Field
 
 from api.models.answers import Tables
-from api.openapi import answers, blueprint
+from api.openapi import Routes, answers, blueprint
 from api.paging import json
 from api.validation import Query, validated
 from tams_data.engines.base import Database
@@ -61,7 +60,7 @@ def _whole(connection: ibis.BaseBackend, name: str) -> ir.Table:
 
 def blueprint_of(
     database: Database, tables: Mapping[str, Table], *, seen: Callable[[ibis.BaseBackend, str], ir.Table] = _whole
-) -> APIBlueprint:
+) -> Routes:
     """The routes that read these tables of a database, but for their secret columns.
 
     `seen` gives what may be shown of a table, by its name.

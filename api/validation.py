@@ -139,7 +139,7 @@ def raw_body() -> bytes:
     """The JSON body as it came.
 
     :raise RequestEntityTooLarge: it is larger than the service takes.
-    :raise UnsupportedMediaType: it says it is something else than JSON.
+    :raise UnsupportedMediaType: it says it is something else than JSON, or compressed.
     :raise TooManyBodies: as many come in as may at once.
     """
     most = settings().max_body
@@ -147,6 +147,9 @@ def raw_body() -> bytes:
         raise RequestEntityTooLarge(f"the body has {request.content_length} bytes; at most {most} are taken")
     if request.mimetype not in ("application/json", "", "application/x-www-form-urlencoded"):
         raise UnsupportedMediaType(f"a JSON body is application/json, not {request.mimetype}")
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"a JSON body is taken as it is, not in the encoding {encoding}")
     with intake().body():
         data = request.stream.read(most + 1)
     if len(data) > most:

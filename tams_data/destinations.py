@@ -25,7 +25,15 @@ from tams_data.errors import DestinationRefused, InvalidSetting
 Address: TypeAlias = "IPv4Address | IPv6Address"
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")
+"""All that IANA has given out of IPv6. What is beside it means this machine or this network to somebody: NAT64 of a
+site's own, addresses of sites, IPv4 written as IPv6 in ways that nobody uses any more."""
+
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""How the last half of an IPv6 address begins that ends in an IPv4 address (RFC 5214)."""
+
 _EVERYTHING = "*"
+_NAME = "TAMS_ALLOWED_DESTINATIONS"
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Destinations:
                 networks.append(ip_network(word))
             except ValueError as error:
                 if not word or set(word) & set("/:") or word.replace(".", "").isdecimal():
-                    raise InvalidSetting(f"{word!r} is no network, no address and no host: {error}") from error
+                    raise InvalidSetting(f"{_NAME}={text!r}: {word!r} is no network, address or host") from error
                 hosts.add(_plain(word))
         return cls(tuple(networks), frozenset(hosts - {_EVERYTHING}), _EVERYTHING in hosts)
 
@@ -80,7 +88,7 @@ class Destinations:
         found = list(dict.fromkeys(str(info[4][0]) for info in getaddrinfo(host, port, type=SOCK_STREAM)))
         for address in found:
             if not self.allows(host, address):
-                raise DestinationRefused(f"{host} is at {address}, where this service sends no requests", value=host)
+                raise DestinationRefused(_refusal(host, address), value=host)
         return found
 
     def check(self, url: str, *, field: str) -> None:
@@ -99,6 +107,8 @@ class Destinations:
     def _allows(self, address: Address) -> bool:
         if any(address.version == network.version and address in network for network in self.networks):
             return True
+        if isinstance(address, IPv6Address) and address not in _UNICAST and address not in _NAT64:
+            return False
         return address.is_global and not address.is_multicast
 
 
@@ -111,9 +121,15 @@ def _embedded(address: Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     found = [address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
+    if address in _NAT64 or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return [one for one in found if one is not None]
+
+
+def _refusal(host: str, address: str) -> str:
+    if _plain(host) == address:
+        return f"this service sends no requests to {address}"
+    return f"{host} is at {address}, where this service sends no requests"
 
 
 def _plain(host: str) -> str:

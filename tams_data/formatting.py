@@ -47,6 +47,15 @@ def count_text(count: int | None) -> str:
     return UNKNOWN if count is None else f"{count:,}"
 
 
+def count_of(count: int, one: str) -> str:
+    """A count of things, by the word for one of them.
+
+    >>> count_of(1, "object"), count_of(0, "object"), count_of(12_000, "row")
+    ('1 object', '0 objects', '12,000 rows')
+    """
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
 def short_count_text(count: int | None) -> str:
     """A count in three digits, for where there is little room.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 from tams_data.timerange import NS_PER_SECOND, utc_from_tai
 
@@ -120,10 +121,20 @@ def _entry_lines(before: Entry | None, entry: Entry | None) -> Iterator[str]:
         if before is not None:
             yield "#EXT-X-DISCONTINUITY"
         if entry.init_uri is not None:
-            yield f'#EXT-X-MAP:URI="{entry.init_uri}"'
+            yield f'#EXT-X-MAP:URI="{_on_a_line(entry.init_uri)}"'
         yield f"#EXT-X-PROGRAM-DATE-TIME:{_date(entry.start_ns)}"
     yield f"#EXTINF:{_seconds(entry.end_ns - entry.start_ns)},"
-    yield entry.uri
+    yield _on_a_line(entry.uri)
+
+
+def _on_a_line(uri: str) -> str:
+    r"""A URI as a line or an attribute: clients register any text, which must not become a tag of the playlist.
+
+    >>> _on_a_line("https://a.example/é.ts?b=c%20d"), _on_a_line('#EXT\n"')
+    ('https://a.example/%C3%A9.ts?b=c%20d', '%23EXT%0A%22')
+    """
+    quoted = quote(uri, safe="%:/?#[]@!$&'()*+,;=~")
+    return f"%23{quoted[1:]}" if quoted.startswith("#") else quoted
 
 
 def _goes_on(before: Entry, entry: Entry) -> bool:

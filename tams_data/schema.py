@@ -25,13 +25,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
-import ibis.expr.schema
 import pyarrow as pa
 
 from tams_data import markup
+
+if TYPE_CHECKING:
+    import ibis.expr.schema
 
 VERSION = 5
 """The version of this schema; a store remembers the one it was written with. A step forward only adds columns that may
@@ -82,7 +83,9 @@ class Table:
     @cached_property
     def ibis(self) -> ibis.expr.schema.Schema:
         """The same columns as an Ibis schema."""
-        return ibis.expr.schema.Schema.from_pyarrow(self.arrow)
+        from ibis import Schema  # noqa: PLC0415  # a quarter of a second, of which who only names columns has no need
+
+        return Schema.from_pyarrow(self.arrow)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -48,6 +48,23 @@ _ON_VAST: Mapping[str, int | None] = {
 `--vast=all`: what the API makes of the rows is the same on both engines, and is tested on one."""
 
 
+_LONGEST = (
+    "tests/vast_emulator/test_sdk.py",
+    "tests/dashboards/test_browser",
+    "tests/api/test_schemathesis.py",
+    "tests/api/test_several_processes.py",
+    "tests/api/test_segments.py",
+    "tests/api/test_flows.py",
+    "tests/test_notebooks.py",
+    "tests/api/test_server.py",
+    "tests/api/test_deletion_requests.py",
+    "tests/docs/test_blocks.py",
+    "tests/api/test_mixed_load.py",
+    "tests/api/access/test_tenants.py",
+)
+"""Files that take half a minute or more: they come first, so that those who share the tests end at the same time."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--vast", choices=("some", "all", "none"), default="some", help="which tests run on VAST as well")
 
@@ -61,7 +78,11 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `--vast` says: on the emulator a query takes ten times as long as on DuckDB."""
+    """Leave out what `--vast` says: on the emulator a query takes ten times as long as on DuckDB.
+
+    The files that take long come first.
+    """
+    items.sort(key=lambda item: _place(item.nodeid))
     if (wanted := config.getoption("--vast")) == "all":
         return
     cases: Counter[str] = Counter()
@@ -72,6 +93,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (dropped if leave else kept).append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
+
+
+def _place(nodeid: str) -> int:
+    return next((place for place, one in enumerate(_LONGEST) if nodeid.startswith(one)), len(_LONGEST))
 
 
 def _is_on_vast(item: pytest.Item) -> bool:
@@ -90,11 +115,26 @@ def _among_some(item: pytest.Item, cases: Counter[str]) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def settings_of_the_tests() -> Iterator[None]:
-    """Tests see the defaults, whatever is set where they run."""
+    """Tests see the defaults, whatever is set where they run, and reach servers of this machine without a proxy.
+
+    Where none is named, `requests` looks through the whole environment twice for each request.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(("TAMS_", "VAST_")):
                 patch.delenv(name)
+        patch.setenv("no_proxy", "127.0.0.1,localhost")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def power_that_stays_on() -> Iterator[None]:
+    """Files of the tests are not made safe from a loss of power, for which each would wait for the disk some times.
+
+    What survives the end of a process is tested with the service as a process, which does sync.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 

@@ -12,7 +12,7 @@ from api.access.browsers import Browsers
 from api.access.rates import Rates
 from api.access.scopes import needed, takes_whole_store
 from tams_data.access import Caller, Scope
-from tams_data.errors import NotPermitted, StoreUnavailable, Unauthenticated
+from tams_data.errors import NotPermitted, StoreUnavailable, TooManyRequests, Unauthenticated
 from tams_data.settings import Settings
 
 CREDENTIALS = "access_token"
@@ -45,6 +45,8 @@ def register(app: Flask, settings: Settings, authentication: Authentication) -> 
 
     @app.after_request
     def challenge(response: Response) -> Response:
+        if url_tokens():  # RFC 6750, 2.3: what is asked for in this way is in nobody else's cache
+            response.headers.setdefault("Cache-Control", "private")
         if response.status_code == 401:
             response.headers.extend(("WWW-Authenticate", one) for one in authentication.challenges)
         return response
@@ -65,7 +67,7 @@ def known_caller(app: Flask) -> Caller:
     authentication: Authentication = app.config["TAMS_ACCESS"]
     try:
         return authentication.caller(request.headers.get("Authorization"), url_tokens())
-    except (Unauthenticated, StoreUnavailable):  # the second: nobody can verify a token now
+    except (Unauthenticated, StoreUnavailable, TooManyRequests):  # the last two: nobody can verify it now
         return _NOBODY
 
 
@@ -92,14 +94,28 @@ class _Admission:
         :raise NotPermitted: the caller has none of the scopes, or is not shown all that the path tells of.
         :raise TooManyRequests: it is one too many.
         """
-        found = self._authentication.caller(request.headers.get("Authorization"), url_tokens())
+        found = self._known()
         if self._rates is not None:
-            self._rates.take(found.name or request.remote_addr or "")
+            self._rates.take(found.name or _place())
         if not found.has(*scopes):
             raise NotPermitted(f"this takes {' or '.join(sorted(scopes | {Scope.ADMIN}))}, which {found.name} has not")
         if found.is_restricted and takes_whole_store(rule):
             raise NotPermitted(f"this tells of the whole store, of which {found.name} is shown a part")
         return found
+
+    def _known(self) -> Caller:
+        """Who sends the present request. Who is not known may not try for ever."""
+        try:
+            return self._authentication.caller(request.headers.get("Authorization"), url_tokens())
+        except Unauthenticated:
+            if self._rates is not None:
+                self._rates.take(_place())
+            raise
+
+
+def _place() -> str:
+    """Where the present request comes from, told apart from names."""
+    return f"at:{request.remote_addr}"
 
 
 class _TokensTakenOut:

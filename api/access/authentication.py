@@ -18,7 +18,8 @@ from tams_data.errors import Unauthenticated
 from tams_data.settings import Settings
 
 _REALM = 'realm="TAMS"'
-_REMEMBERED_NS = 60 * 10**9
+_MINUTE_NS = 60 * 10**9
+_DAY_NS = 86_400 * 10**9
 _MOST_REMEMBERED = 4096
 
 
@@ -55,6 +56,7 @@ class Authentication:
 
         :raise Unauthenticated: it is not known who, or the credentials are not good.
         :raise StoreUnavailable: a token cannot be verified now.
+        :raise TooManyRequests: a password cannot be checked now, for all those that are.
         """
         if not self.modes:
             return ANYONE
@@ -65,7 +67,9 @@ class Authentication:
             if scheme.lower() == "basic" and "basic" in self.modes:
                 return self._by_password(credentials.strip())
             raise Unauthenticated("the request says who sends it in a way that is not admitted here")
-        if len(url_tokens) == 1 and "url" in self.modes:
+        if len(url_tokens) > 1:
+            raise Unauthenticated("the URL has more than one access_token")
+        if url_tokens and "url" in self.modes:
             return self._by_token(url_tokens[0])
         raise Unauthenticated("the request does not say who sends it")
 
@@ -81,7 +85,7 @@ class Authentication:
 
         def verified() -> tuple[Caller, int]:
             caller, expires_s = verifier.caller(token)
-            return caller, expires_s * 10**9
+            return caller, min(expires_s * 10**9, time_ns() + _MINUTE_NS)
 
         return self._verified.find(self._digests.of("jwt", token), verified)
 
@@ -95,7 +99,7 @@ class Authentication:
             caller = accounts.user(name, password)
             if caller is None:
                 raise Unauthenticated("the name or the password is not right")
-            return caller, time_ns() + _REMEMBERED_NS
+            return caller, time_ns() + _DAY_NS
 
         # With what is kept of the user: another password, or other scopes, is another digest.
         return self._verified.find(self._digests.of("basic", name, password, accounts.version_of(name)), verified)
@@ -113,14 +117,14 @@ def _name_and_password(credentials: str) -> tuple[str, str]:
 
 
 class _Verified:
-    """What was slow to verify, for a minute: who it was, by a digest of the credentials."""
+    """What was slow to verify: who it was, by a digest of the credentials."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[bytes, tuple[Caller, int]] = {}
 
     def find(self, digest: bytes, verify: Callable[[], tuple[Caller, int]]) -> Caller:
-        """Who it is: as it was verified within the last minute, or by `verify`, which says until when it holds."""
+        """Who it is: as it was verified, or by `verify`, which says until when that holds."""
         known, now_ns = self._found.get(digest), time_ns()
         if known is not None and known[1] > now_ns:
             return known[0]
@@ -128,5 +132,5 @@ class _Verified:
         with self._lock:
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
-            self._found[digest] = caller, min(until_ns, now_ns + _REMEMBERED_NS)
+            self._found[digest] = caller, until_ns
         return caller

@@ -29,6 +29,12 @@ _FRESH_NS = 600 * 10**9
 _PAUSE_NS = 10 * 10**9
 """How long no keys are asked for after they were: anyone can make up tokens with unknown key ids."""
 
+_FETCHED_WITHIN_S = 5
+_LARGEST = 2**20
+
+_WAITED_S = 2.0
+"""How long a request waits for keys that another one has asked for: each that waits keeps a thread of the server."""
+
 _LEEWAY_S = 30
 """By how much the clocks of issuer and service may differ."""
 
@@ -47,7 +53,20 @@ def source_of(place: str) -> Fetch:
     url = httpx.URL(place)
     if url.scheme != "https" and url.host not in ("localhost", "127.0.0.1", "::1"):
         raise InvalidSetting(f"TAMS_JWT_KEYS={place!r}: keys come from a file, by https, or from this machine")
-    return lambda: httpx.get(url, timeout=5, follow_redirects=False).raise_for_status().content
+    return lambda: _fetched(url)
+
+
+def _fetched(url: httpx.URL) -> bytes:
+    """What is at a URL, which may not take long nor be large: others wait for it."""
+    deadline_ns, body = monotonic_ns() + _FETCHED_WITHIN_S * 10**9, b""
+    with httpx.stream("GET", url, timeout=_FETCHED_WITHIN_S, follow_redirects=False) as response:
+        for piece in response.raise_for_status().iter_bytes():
+            body += piece
+            if len(body) > _LARGEST:
+                raise ValueError(f"they are more than {_LARGEST} bytes")
+            if monotonic_ns() > deadline_ns:
+                raise ValueError(f"they have not come within {_FETCHED_WITHIN_S} s")
+    return body
 
 
 class Keys:
@@ -67,8 +86,9 @@ class Keys:
         :raise Unauthenticated: there is none.
         :raise StoreUnavailable: no key is known, and none can be had.
         """
-        if self._is_stale() or self._find(key_id) is None:
-            self._refresh()
+        known = self._find(key_id) is not None
+        if self._is_stale() or not known:
+            self._refresh(wait_s=0 if known else _WAITED_S)
         found = self._find(key_id)
         if found is not None:
             return found
@@ -84,9 +104,11 @@ class Keys:
     def _is_stale(self) -> bool:
         return self._fetched_ns is None or self._clock() - self._fetched_ns > _FRESH_NS
 
-    def _refresh(self) -> None:
-        """Ask for the keys, unless that was just done. Those known stay when none are given."""
-        with self._lock:
+    def _refresh(self, *, wait_s: float) -> None:
+        """Ask for the keys, unless that was just done. Those known stay when none are given, or not in time."""
+        if not self._lock.acquire(timeout=wait_s):
+            return
+        try:
             if self._asked_ns is not None and self._clock() - self._asked_ns < _PAUSE_NS:
                 return
             self._asked_ns = self._clock()
@@ -96,6 +118,8 @@ class Keys:
                 log.error("the keys that tokens are verified by cannot be had: %s", error)
             else:
                 self._fetched_ns = self._clock()
+        finally:
+            self._lock.release()
 
 
 def _parsed(text: bytes) -> dict[str | None, jwt.PyJWK]:

@@ -9,8 +9,13 @@ import threading
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from tams_data.errors import TooManyRequests
+
 _AT_ONCE = threading.BoundedSemaphore(2)
 """A password takes 32 MB and some 50 ms to check, and who guesses can send many: no more than two at once."""
+
+_IN_LINE = threading.BoundedSemaphore(32)
+"""Who waits for that keeps a thread of the server, and who guesses is not to have them all."""
 
 
 def new_token() -> str:
@@ -38,9 +43,17 @@ def hash_of_password(password: str) -> str:
 
 
 def is_password(password: str, kept: str) -> bool:
-    """Whether a password is the one that a hash was kept of. Takes some 50 ms."""
-    with _AT_ONCE:
-        return check_password_hash(kept, password)
+    """Whether a password is the one that a hash was kept of. Takes some 50 ms.
+
+    :raise TooManyRequests: so many passwords wait to be checked that there is no room for another.
+    """
+    if not _IN_LINE.acquire(blocking=False):
+        raise TooManyRequests("too many passwords are to be checked at once")
+    try:
+        with _AT_ONCE:
+            return check_password_hash(kept, password)
+    finally:
+        _IN_LINE.release()
 
 
 class Digests:

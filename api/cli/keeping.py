@@ -13,6 +13,7 @@ import orjson
 
 from tams_data import engines, media
 from tams_data.errors import DatabaseLocked
+from tams_data.formatting import count_of
 from tams_data.settings import Settings
 
 if TYPE_CHECKING:
@@ -173,14 +174,14 @@ def _opened(settings: Settings) -> Database:
 
 def _progress(table: str, rows: int) -> None:
     if rows // _TOLD_ROWS > (rows - 1) // _TOLD_ROWS:
-        click.echo(f"{table}: {rows:,} rows …", err=True)
+        click.echo(f"{table}: {count_of(rows, 'row')} …", err=True)
 
 
 def _tell(folder: Path, manifest: Manifest) -> None:
     for name, table in manifest.tables.items():
         if table.rows:
-            click.echo(f"{name}: {table.rows:,} rows", err=True)
-    click.echo(f"{folder}: {manifest.rows:,} rows of {manifest.engine}, as they were at {manifest.instant}")
+            click.echo(f"{name}: {count_of(table.rows, 'row')}", err=True)
+    click.echo(f"{folder}: {count_of(manifest.rows, 'row')} of {manifest.engine}, as they were at {manifest.instant}")
 
 
 COMMANDS = (backup, restore, verify)

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.cli.options import Range, Tag, civil, client_of, id_of, of_a_service
 from tams_data.errors import InvalidTimestamp
+from tams_data.formatting import count_of
 from tams_data.timerange import NS_PER_SECOND, TimeRange, parse_timestamp, tai_from_utc
 from tams_data.transfer import demo as demonstration
 from tams_data.transfer import export as exporting
@@ -121,7 +122,7 @@ def _progress(name: str) -> Iterator[ingesting.OnProgress]:
         task = bar.add_task(name, total=None, told="")
 
         def show(at: ingesting.Progress) -> None:
-            told = f"{at.objects} objects, {_size(at.uploaded_bytes)}"
+            told = f"{count_of(at.objects, 'object')}, {_size(at.uploaded_bytes)}"
             bar.update(task, completed=at.done_ns, total=at.total_ns, told=told)
 
         yield show
@@ -132,8 +133,8 @@ def _tell(report: ingesting.IngestReport) -> None:
         click.echo(flow_id)
     uploaded = report.objects - report.skipped
     click.echo(
-        f"{report.timerange}{civil(report.timerange)}: {uploaded} objects uploaded ({_size(report.uploaded_bytes)})"
-        f" in {report.elapsed_ns // 10**6} ms, {report.skipped} were there already",
+        f"{report.timerange}{civil(report.timerange)}: {count_of(uploaded, 'object')} uploaded"
+        f" ({_size(report.uploaded_bytes)}) in {report.elapsed_ns // 10**6} ms, {report.skipped} were there already",
         err=True,
     )
 

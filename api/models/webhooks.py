@@ -18,7 +18,9 @@ def _usable(url: str) -> str:
     return url
 
 
-HttpUrl: TypeAlias = Annotated[str, StringConstraints(pattern=r"^https?://\S+$"), AfterValidator(_usable)]
+# Without a user and a password before the host: the URL is shown to all who may read.
+_URL_PATTERN = r"^https?://[^/?#@\s]+([/?#]\S*)?$"
+HttpUrl: TypeAlias = Annotated[str, StringConstraints(pattern=_URL_PATTERN), AfterValidator(_usable)]
 # What may stand in a header (RFC 9110, 5.1 and 5.5): a key with a line end in it would be further headers.
 HeaderName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z!#$%&'*+.^_`|~-]+$")]
 HeaderValue: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$")]
@@ -27,7 +29,7 @@ HeaderValue: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]
 class Webhook(Body):
     """Where events are to be sent, and which of them."""
 
-    url: HttpUrl
+    url: HttpUrl = Field(description="Without a name or a password in it, as it is shown: `api_key_name` has a header")
     api_key_name: HeaderName | None = Field(None, description="Header that carries the key")
     events: list[EventType]
     flow_ids: list[Uuid] | None = None

@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+from tams_data.formatting import count_of
+
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -37,7 +39,7 @@ def on_signal(drain: Callable[[], int], give_up: Callable[[], object]) -> None:
         signal.sigwait(SIGNALS)
         left = drain()
         if left:
-            log.warning("%s requests have not ended in time, and are broken off", left)
+            log.warning("broken off, as not ended in time: %s", count_of(left, "request"))
             give_up()
             os._exit(0)
         signal.pthread_kill(main, _GO_ON)

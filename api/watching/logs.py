@@ -34,6 +34,11 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     """A line a record, with what of a request is worth a look, and the traceback of an error below."""
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # as logging calls it
+        # Paths that clients send are in it: a line of one must not look like a record.
+        record.message = "\n    ".join(map(_printable, record.message.split("\n")))
+        return super().formatMessage(record)
+
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
         seen = getattr(record, "request", None)
@@ -41,6 +46,17 @@ class TextFormatter(logging.Formatter):
             line += f" {seen.sent_bytes} bytes {seen.took_ns / 1e6:.1f} ms"
         context = CURRENT.get()
         return line if context is None else f"{line} [{context.request_id}]"
+
+
+def _printable(text: str) -> str:
+    r"""The text with what a terminal would act on written out.
+
+    >>> print(_printable("GET /a\r\x1b[31mb"))
+    GET /a\r\x1b[31mb
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _ids() -> dict[str, str]:

@@ -105,7 +105,7 @@ def _flush(file: IO[bytes]) -> None:
 def _temporary(folder: Path) -> Iterator[Path]:
     """A folder beside, which is gone at the end unless it has the other's name then."""
     place = folder.with_name(f".{folder.name}.{uuid4().hex}.partial")
-    place.mkdir()
+    place.mkdir(mode=0o700)  # the keys of webhooks are in it
     try:
         yield place
     finally:

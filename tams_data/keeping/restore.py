@@ -18,6 +18,7 @@ from tams_data import schema
 from tams_data.engines.base import Database, Transaction
 from tams_data.engines.steps import filled
 from tams_data.errors import AlreadyExists, InvalidBackup
+from tams_data.formatting import count_of
 from tams_data.keeping import manifest as manifests
 from tams_data.keeping.backup import OnProgress
 from tams_data.keeping.manifest import Manifest
@@ -73,7 +74,7 @@ def _check_empty(transaction: Transaction) -> None:
     for table in _restored():
         count = transaction.read(queries.counted, table=table.name)["count"][0].as_py()
         if count:
-            raise AlreadyExists(f"the store is not empty: it has {count} rows in {table.name}")
+            raise AlreadyExists(f"the store is not empty: it has {count_of(count, 'row')} in {table.name}")
 
 
 def _check_file(folder: Path, manifest: Manifest, table: schema.Table) -> None:

@@ -23,6 +23,9 @@ BACKUP, VERIFY = "/keeping/backup", "/keeping/verify"
 END: dict[str, bool] = {"end": True}
 """The last line of findings, without which they are not whole."""
 
+BROKEN_OFF = "broken_off"
+"""The member of the last line instead when something cannot be looked at now: why."""
+
 _TIMEOUT = httpx.Timeout(10, read=3600)
 """Seconds; a service that sorts a large table says nothing meanwhile."""
 
@@ -50,6 +53,8 @@ def findings(settings: Settings, *, with_media: bool, at_once: int) -> Iterator[
             said = orjson.loads(line)
             if said == END:
                 return
+            if BROKEN_OFF in said:
+                raise RequestFailed(f"not everything could be looked at: {said[BROKEN_OFF]}")
             yield Finding(said["rule"], said["text"], said["ids"])
     raise RequestFailed("the service broke off; its log says why")
 

@@ -18,11 +18,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder, and those it is in, durably. Nothing happens when it is there."""
+    """Create a folder, and those it is in, durably, for its owner and group. Nothing happens when it is there."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o750, exist_ok=True)
     sync_folder(folder.parent)
 
 

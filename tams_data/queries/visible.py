@@ -32,6 +32,9 @@ from tams_data.queries.paging import Bound
 _EVERYBODYS = frozenset({"profiles", "service_info", "schema_versions", "write_locks"})
 """What is about the service as a whole, and not about anybody's media."""
 
+_COLLECTED_BY = ',"collected_by":\\["[0-9a-f-]{36}"(,"[0-9a-f-]{36}")*\\]'
+"""What the `detail` of an event, which is JSON as we write it, has of what collects a flow or a source."""
+
 _OF_OBJECTS = frozenset({"objects", "object_instances", "object_accesses", "object_copies"})
 
 
@@ -75,7 +78,7 @@ class Visible:
     def _seen(self, name: str, table: ir.Table) -> ir.Table:
         if name in _EVERYBODYS or (name in _OF_OBJECTS and not self._everywhere):
             return table
-        rules = {"objects": self._objects, "deletion_requests": self._deletion_requests}
+        rules = {"objects": self._objects, "deletion_requests": self._deletion_requests, "events": self._events}
         return rules.get(name, self._by_its_columns)(table)
 
     def _by_its_columns(self, table: ir.Table) -> ir.Table:
@@ -97,6 +100,15 @@ class Visible:
         needed = table.filter(table.key.isin(keys.key)).select(key="init_object_key")
         seen = ibis.union(keys, needed, distinct=True)
         return table.filter(table.key.isin(seen.key))
+
+    def _events(self, table: ir.Table) -> ir.Table:
+        """Those of what is seen; without what collects it, which may be hidden. `store.events` tells of the rest."""
+        seen = self._by_its_columns(table)
+        if not self._everywhere:
+            return seen
+        nothing = ibis.null(seen.flow_collected_by.type())
+        detail = seen.detail.re_replace(_COLLECTED_BY, "")
+        return seen.mutate(flow_collected_by=nothing, source_collected_by=nothing, detail=detail)
 
     def _deletion_requests(self, table: ir.Table) -> ir.Table:
         """Those of flows that the caller may delete, and the caller's own: the flow may be gone by now."""

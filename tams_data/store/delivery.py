@@ -27,14 +27,16 @@ from tams_data.access import Caller, Scope
 from tams_data.destinations import Destinations, GuardedTransport
 from tams_data.engines.base import Database, Reader, Transaction
 from tams_data.errors import DestinationRefused, StoreUnavailable
+from tams_data.formatting import count_of
 from tams_data.media import MediaStore
 from tams_data.media.urls import ObjectUrls
 from tams_data.queries import events as event_queries
 from tams_data.queries import webhooks as queries
 from tams_data.resources import clock
+from tams_data.seen import SeenReader
 from tams_data.store import jobs
 from tams_data.store.events import body_of
-from tams_data.store.outbox import Event, events_after, last_sequence
+from tams_data.store.outbox import events_after, last_sequence
 from tams_data.store.selection import Selection
 from tams_data.store.writer import Writer, each
 from tams_data.timerange import NS_PER_SECOND
@@ -200,14 +202,24 @@ class Deliverer:
 
     def _sent(self, row: Mapping[str, Any], until: float) -> Turn:
         position, sent, failure = row["position"] or 0, 0, None
-        selection = Selection.of(orjson.loads(row["selection"]), _readable(row))
+        receiver = _receiver(row)
+        reader: Reader = self._database if receiver is None else SeenReader(self._database, receiver)
+        readable = None if receiver is None else frozenset(receiver.terms(Scope.READ))
+        selection = Selection.of(orjson.loads(row["selection"]), readable)
         urls = ObjectUrls(self._media, selection.urls, base_url=self._base_url)
         with httpx.Client(
             transport=GuardedTransport(self._destinations, seconds=ANSWER_S), timeout=ANSWER_S, headers=_headers(row)
         ) as http:
             for event in events_after(self._database, position, limit=BATCH):
                 if selection.wants(event):
-                    failure = self._send(http, row["url"], event, selection, urls)
+                    body = partial(
+                        body_of,
+                        reader,
+                        event,
+                        get_urls=urls.get_urls,
+                        with_object_timerange=selection.include_object_timerange,
+                    )
+                    failure = self._send(http, row["url"], event.sequence, body)
                     if failure is not None:
                         break
                     sent += 1
@@ -216,22 +228,17 @@ class Deliverer:
                     break
         return Turn(row["id"], position, sent, failure, self._clock_ns())
 
-    def _send(self, http: httpx.Client, url: str, event: Event, selection: Selection, urls: ObjectUrls) -> str | None:
+    def _send(self, http: httpx.Client, url: str, sequence: int, body: Callable[[], bytes]) -> str | None:
         """Send an event; None, or why the receiver has not taken it."""
         try:
-            body = body_of(
-                self._database,
-                event,
-                get_urls=urls.get_urls,
-                with_object_timerange=selection.include_object_timerange,
-            )
+            content = body()
         except StoreUnavailable:
             raise  # which says nothing of this event
         except Exception as error:  # noted with the webhook, which would try for ever otherwise
-            log.error("event %s cannot be told", event.sequence, exc_info=error)
-            return f"event {event.sequence} cannot be told: {type(error).__name__}"
+            log.error("event %s cannot be told", sequence, exc_info=error)
+            return f"event {sequence} cannot be told: {type(error).__name__}"
         try:
-            with http.stream("POST", url, content=body) as response:
+            with http.stream("POST", url, content=content) as response:
                 size = 0
                 for chunk in response.iter_raw():
                     size += len(chunk)
@@ -275,15 +282,14 @@ def _enabled(reader: Reader, webhook_id: str) -> dict[str, Any] | None:
     return rows[0] if rows and rows[0]["status"] in _ENABLED else None
 
 
-def _readable(row: Mapping[str, Any]) -> frozenset[int] | None:
-    """Terms of what the groups that a webhook is of may read; None when everything is.
+def _receiver(row: Mapping[str, Any]) -> Caller | None:
+    """Whoever is in the groups that a webhook is of, and reads; None when nothing is hidden from it.
 
     Application note 0016: permissions are evaluated against each event.
     """
     if row["groups"] is None:
         return None
-    receiver = Caller(scopes=frozenset({Scope.READ}), groups=frozenset(orjson.loads(row["groups"])))
-    return frozenset(receiver.terms(Scope.READ))
+    return Caller(scopes=frozenset({Scope.READ}), groups=frozenset(orjson.loads(row["groups"])))
 
 
 def _is_due(row: Mapping[str, Any], last: int, now_ns: int) -> bool:
@@ -306,7 +312,8 @@ def _outcome(row: Mapping[str, Any], turn: Turn, most_attempts: int) -> dict[str
     attempts = 1 if turn.sent else (row["attempts"] or 0) + 1
     if attempts < most_attempts:
         return {"attempts": attempts, "next_ns": turn.now_ns + retry_s(attempts) * NS_PER_SECOND}
-    summary = f"an event was not taken in {attempts} attempts: {turn.failure}"
+    summary = f"an event was not taken in {count_of(attempts, 'attempt')}: {turn.failure}"
+    log.error("webhook %s has failed, and is sent no more: %s", turn.webhook_id, summary)
     error = {"type": "DeliveryFailed", "summary": summary, "time": clock(turn.now_ns)}
     return {"status": "error", "error": orjson.dumps(error).decode(), "attempts": None, "next_ns": None}
 

@@ -10,8 +10,11 @@ import orjson
 import pyarrow as pa
 
 from tams_data import access
-from tams_data.engines.base import Reader
+from tams_data.engines.base import Query, Reader
+from tams_data.queries import flows as flow_queries
+from tams_data.queries import sources as source_queries
 from tams_data.resources import clock, flows_of, segment_of, sources_of
+from tams_data.seen import SeenReader
 from tams_data.store.outbox import Announcing, Collected, Event, NewEvent
 from tams_data.store.reading import flow_row, objects_with_instances, source_row
 from tams_data.timerange import TimeRange
@@ -201,14 +204,28 @@ def _json(value: object) -> str:
 def body_of(reader: Reader, event: Event, *, get_urls: Urls, with_object_timerange: bool) -> bytes:
     """An event as it is sent (TAMS 8.2, webhooks), JSON.
 
-    The URLs of objects are those of now: those of then may have expired, or their instances be gone.
+    The URLs of objects are those of now: those of then may have expired, or their instances be gone. Of what collects
+    a flow or a source, that is told which `reader` sees.
     """
     told = orjson.loads(event.detail)
     if event.event_type == "flows/segments_added":
         segments = _segments(reader, told, get_urls, with_object_timerange)
         told = {"flow_id": event.flow_id, "segments": segments}
+    elif isinstance(reader, SeenReader):
+        _hide(reader, told.get("flow"), flow_queries.by_id)
+        _hide(reader, told.get("source"), source_queries.by_id)
     stamp = {"event_timestamp": clock(event.created_ns), "event_type": event.event_type}
     return orjson.dumps({**stamp, "event": told})
+
+
+def _hide(reader: Reader, shown: dict[str, Any] | None, by_id: Query) -> None:
+    """Take from a flow or a source what collects it and is hidden."""
+    collecting: Sequence[str] = () if shown is None else shown.pop("collected_by", ())
+    if shown is None or not collecting:
+        return
+    seen = set(reader.read(by_id, {"ids": sorted(collecting)})["id"].to_pylist())
+    if told := [one for one in collecting if one in seen]:
+        shown["collected_by"] = told
 
 
 def _segments(

@@ -27,7 +27,7 @@ class Feed:
         """
         with self._news:
             if self._closed or self._listeners >= self._most:
-                raise TooManyListeners(f"{self._listeners} listen to events already; no more may")
+                raise TooManyListeners(f"as many listen to events as may: {self._listeners}")
             self._listeners += 1
         try:
             yield

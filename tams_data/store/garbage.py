@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from time import time_ns
 
 from tams_data.engines.base import Database, Transaction
+from tams_data.formatting import count_of
 from tams_data.queries import objects as queries
 from tams_data.store import segments, walks
 from tams_data.store.allocations import Allocations
@@ -73,7 +74,7 @@ class Expirer:
         object_ids = tuple(found["object_id"].to_pylist())
         if object_ids:
             gone = self._writer.submit(self._expire, Expired(object_ids, before_ns, now_ns))
-            log.info("%s objects were allocated and not registered in time", gone)
+            log.info("collected, as not registered in time: %s", count_of(gone, "object"))
             self._discarded()
         return len(object_ids) == BATCH
 
@@ -129,7 +130,7 @@ class Collector:
         to = self._next(keys, now_ns)
         if self._writer.submit(self._take, Step(at, to)) and (unused := segments.unreferenced(self._database, keys)):
             self._writer.submit(self._remove, Unreferenced(tuple(unused), now_ns))
-            log.info("%s objects had nothing that refers to them", len(unused))
+            log.info("collected, as nothing refers to them: %s", count_of(len(unused), "object"))
             self._discarded()
         return False
 

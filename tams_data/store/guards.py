@@ -29,7 +29,7 @@ from tams_data.seen import SeenReader
 from tams_data.store.deletions import Deletion
 from tams_data.store.flows import ChangeFlow, PutFlow
 from tams_data.store.instances import AddUrl, RemoveInstance, RequestCopy
-from tams_data.store.objects import AllocateObjects, allocation, find_registered, registered
+from tams_data.store.objects import AllocateObjects, allocation, find_registered, not_to_upload, registered
 from tams_data.store.profiles import CreateProfile
 from tams_data.store.reading import flow_rows, is_seen, source_row, webhook_row
 from tams_data.store.registration import CreateObject
@@ -166,14 +166,22 @@ def check_bytes(store: Store, caller: Caller, object_id: str, *, upload: bool) -
     """Refuse who may not have the bytes of an object, or not send them.
 
     :raise ObjectNotFound: the caller does not see what uses the object.
-    :raise NotFound, NotPermitted: the caller may not write to the flow that the object is allocated for.
-    :raise ObjectConflict: the object is not to be uploaded.
+    :raise NotPermitted: the caller sees the flow that the object is allocated for, and may not write to it.
+    :raise ObjectConflict: the object is not to be uploaded, for all that the caller is to know.
     """
     with store.database.snapshot() as reader:
         if upload:
-            _flow(reader, caller, allocation(reader, object_id).flow_id, Scope.WRITE)
+            _check_upload(reader, caller, object_id)
         elif not is_seen(SeenReader(reader, caller), registered(reader, object_id)):
             raise ObjectNotFound(f"no object {object_id!r}")
+
+
+def _check_upload(reader: Reader, caller: Caller, object_id: str) -> None:
+    try:
+        _flow(reader, caller, allocation(reader, object_id).flow_id, Scope.WRITE)
+    except FlowNotFound:
+        # Whoever guesses the id of an object is not told that there is one, nor whose.
+        raise not_to_upload(object_id) from None
 
 
 # --- sources, webhooks and profiles ----------------------------------------------------------------------------------

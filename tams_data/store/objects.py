@@ -158,10 +158,15 @@ def let_go(transaction: Transaction, bytes_: LetGo) -> bool:
 def _uploadable(found: Mapping[str, Any], object_id: str) -> Any:
     record = found.get(object_id)
     if record is None:
-        raise ObjectConflict(
-            f"object {object_id!r} is not allocated, or is registered already", field="object_id", value=object_id
-        )
+        raise not_to_upload(object_id)
     return record
+
+
+def not_to_upload(object_id: str) -> ObjectConflict:
+    """What is said of an object whose bytes are not to be uploaded."""
+    return ObjectConflict(
+        f"object {object_id!r} is not allocated, or is registered already", field="object_id", value=object_id
+    )
 
 
 def _refuse_discarded(transaction: Transaction, ids: Sequence[str]) -> None:

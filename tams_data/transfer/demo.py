@@ -19,6 +19,7 @@ from tams_data.client import TamsClient
 from tams_data.errors import RequestFailed
 from tams_data.essence import synth
 from tams_data.essence.codecs import MULTI_FORMAT
+from tams_data.formatting import count_of
 from tams_data.timerange import NS_PER_SECOND, TimeRange, format_timestamp, parse_timestamp, tai_from_utc
 from tams_data.transfer.ids import derived_id
 from tams_data.transfer.ingest import IngestPlan, ingest
@@ -193,7 +194,7 @@ def _put_edit_flow(client: TamsClient, role: str, flow_id: str, like: Mapping[st
 def _register(client: TamsClient, flow_id: str, segments: list[dict[str, Any]]) -> None:
     failed = client.register(flow_id, segments)
     if failed:
-        raise RequestFailed(f"{len(failed)} segments of the edit were refused; the first: {failed[0].reason}")
+        raise RequestFailed(f"refused of the edit: {count_of(len(failed), 'segment')}; the first: {failed[0].reason}")
 
 
 def _segments(client: TamsClient, cameras: Mapping[str, _Programme], role: str) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from tams_data.errors import RequestFailed, UnreadableMedia
 from tams_data.essence import DEFAULT_LENGTH_NS, BitRates, EssenceStream, Media, MediaObject, cut, open_media
 from tams_data.essence.codecs import MULTI_FORMAT
 from tams_data.essence.timing import from_ns
+from tams_data.formatting import count_of
 from tams_data.timerange import TimeRange
 from tams_data.transfer.ids import derived_id
 
@@ -102,7 +103,8 @@ def ingest(
         _Transfer(client, flows, report, progress or (lambda _: None)).run(objects)
     except UnreadableMedia as error:
         flows.close(client)
-        raise UnreadableMedia(f"{error}; the {report.objects} objects before that are in the store") from error
+        stored = count_of(report.objects, "object")
+        raise UnreadableMedia(f"{error}; what came before is in the store: {stored}") from error
     flows.close(client)
     report.elapsed_ns = time.monotonic_ns() - started_ns
     return report

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from api.app import create_app
@@ -144,6 +145,25 @@ class Catalogue:
     def names(self, listed: Iterable[Json]) -> str:
         """The names of some items, in order."""
         return "".join(self._names[one["id"]] for one in listed)
+
+
+def _keep_url_builders() -> None:
+    """Compile what builds the URL of a rule once: Werkzeug does for each application, of which tests make thousands."""
+    compile_builder = Rule._compile_builder
+    kept: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
+
+    def kept_builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        key = (rule.rule, tuple(rule._trace), append_unknown)
+        if key not in kept:
+            kept[key] = compile_builder(rule, append_unknown)  # it asks the rule it is called with for converters
+        return kept[key]
+
+    Rule._compile_builder = kept_builder  # type: ignore[method-assign]
+
+
+_keep_url_builders()
 
 
 def client_of(store: Store, settings: Settings) -> CheckedClient:

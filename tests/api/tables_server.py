@@ -41,7 +41,7 @@ def serve(arrow: Mapping[str, pa.Table]) -> Iterator[str]:
 def served(database: Database, schemas: Mapping[str, pa.Schema]) -> Iterator[str]:
     """The URL of a service that has the tables of a database with these columns."""
     app = Api("tables")
-    app.register_api(tables.blueprint_of(database, {name: _table(name, one) for name, one in schemas.items()}))
+    app.register_routes(tables.blueprint_of(database, {name: _table(name, one) for name, one in schemas.items()}))
     errors.register(app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

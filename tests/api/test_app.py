@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -192,6 +193,13 @@ def test_body_that_makes_no_sense_is_refused(served: CheckedClient, method: str,
 def test_body_is_json_by_its_type(served: CheckedClient, content_type: str | None, status: int) -> None:
     flow = video_flow(id=FLOW_ID, source_id=SOURCE_ID, label="a")
     assert send(served, "PUT", FLOW, json.dumps(flow).encode(), content_type=content_type).status_code == status
+
+
+def test_body_that_is_compressed_is_refused_as_that(client: CheckedClient) -> None:
+    flow = video_flow()
+    body = gzip.compress(json.dumps(flow).encode())
+    answer = send(client, "PUT", f"/flows/{flow['id']}", body, headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, "gzip" in as_object(answer)["detail"]) == (415, True)
 
 
 def test_last_of_two_equal_names_counts(client: CheckedClient) -> None:

@@ -174,7 +174,7 @@ def test_killed_service_keeps_every_write_that_it_acknowledged(service: Service,
     for number in range(rounds):
         writers = recording.storm(first_second=number * 10**6, until=moments.randint(20, 250))
         recording.take_over(writers)
-        service.start(within_s=20)
+        service.start()
         recording.check(writers)
         recording.retry(writers)
         recording.check([])

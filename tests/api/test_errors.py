@@ -93,6 +93,7 @@ def failing() -> Flask:
         "bare": errors.InvalidInput("it is wrong"),
         "huge": errors.InvalidInput("it is huge", field="limit", value=10**40),
         "locked": errors.DatabaseLocked("another process holds it"),
+        "listeners": errors.TooManyListeners("as many as may"),
         "conflict": errors.TransactionConflict("another was first"),
         "schema": errors.SchemaMismatch("it is from the future"),
         "unforeseen": RuntimeError("a secret in a message"),
@@ -148,6 +149,12 @@ def test_what_a_client_did_wrong_is_not_logged(failing: Flask, caplog: pytest.Lo
     assert [one for one in caplog.records if one.name == "api.errors"] == []
 
 
+def test_a_limit_that_is_reached_is_logged_in_a_line(failing: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    assert failing.test_client().get("/listeners").status_code == 503
+    (record,) = [one for one in caplog.records if one.name == "api.errors"]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+
+
 def test_every_fault_of_a_body_is_told(client: CheckedClient) -> None:
     flow = video_flow(label=1, tags={"a": 2})
     flow["essence_parameters"]["frame_width"] = -1
@@ -177,3 +184,26 @@ def test_problem_has_a_type_by_which_programs_tell_it(client: CheckedClient, pat
     path, _, query = path.partition("?")
     response = client.get(path, environ_overrides={"QUERY_STRING": query})
     assert (response.status_code, as_object(response)["type"]) == (status, kind)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"api_key_value": "the secret é"}, id="itself-at-fault"),
+        pytest.param({"events": None}, id="beside-what-is-at-fault"),
+        pytest.param({"url": {"api_key_value": "the secret"}}, id="within-what-is-at-fault"),
+    ],
+)
+def test_a_fault_of_a_webhook_is_told_without_its_key(client: CheckedClient, change: dict[str, object]) -> None:
+    webhook = {"url": "https://a.example", "api_key_name": "X", "api_key_value": "the secret", "events": [], **change}
+    given = {name: value for name, value in webhook.items() if value is not None}
+    response = client.post("/service/webhooks", json=given)
+    assert response.status_code == 400
+    assert b"secret" not in response.data
+
+
+@pytest.mark.parametrize("body", ['{"api_key_value": "the secret",}', '[{"api_key_value": "the secret"}]'])
+def test_a_body_that_cannot_be_read_is_not_sent_back(client: CheckedClient, body: str) -> None:
+    response = client.post("/service/webhooks", data=body, content_type="application/json")
+    assert response.status_code == 400
+    assert b"secret" not in response.data

@@ -169,7 +169,7 @@ def test_service_that_was_killed_leaves_nothing_that_holds_its_data(stopped: Ser
     add_segments(stopped.url, flow["id"], "[0:0_1:0)")
     stopped.kill_main()
     wait_until(stopped.group_is_gone, within_s=20, failing=lambda: "a worker outlives the service")
-    stopped.start(within_s=20)
+    stopped.start()
     assert timeranges(stopped.url, flow["id"]) == ["[0:0_1:0)"]
 
 
@@ -185,9 +185,22 @@ def test_second_service_on_the_same_data_says_why_it_ends(service: Service, tmp_
     assert httpx.get(f"{service.url}/service").status_code == 200
 
 
+@pytest.mark.parametrize("command", ["serve", "run"])
+def test_second_service_on_the_same_port_says_so_and_gets_no_requests(
+    service: Service, tmp_path: Path, command: str
+) -> None:
+    second = Service(tmp_path, TAMS_PORT=str(service.port))
+    second.command = command
+    second.launch()
+    assert second.wait(within_s=20) != 0
+    assert f"TAMS_PORT={service.port}: Address already in use" in second.logged()
+    assert len(second.logged().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
+        pytest.param({"TAMS_ALLOWED_DESTINATIONS": "10.0.0.1/8"}, "TAMS_ALLOWED_DESTINATIONS", id="no network"),
         pytest.param({"TAMS_PORT": "none"}, "TAMS_PORT", id="port is no number"),
         pytest.param({"TAMS_PAGE_LIMIT": "0"}, "TAMS_PAGE_LIMIT", id="page without items"),
         pytest.param({"TAMS_URL_TIMEOUT": "9999999"}, "TAMS_URL_TIMEOUT", id="URLs outlive allocations"),

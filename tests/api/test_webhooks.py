@@ -108,6 +108,7 @@ BAD = [
     pytest.param({"url": "https://"}, "url", id="URL without a host"),
     pytest.param({"url": "https://a.example:99999"}, "url", id="URL with a port that is none"),
     pytest.param({"url": "https://a.example/\nX: y"}, "url", id="URL with a line end"),
+    pytest.param({"url": "https://ada:secret@a.example"}, "url", id="URL with a password, which would be shown"),
     pytest.param({"url": " https://a.example"}, "url", id="URL after a space"),
     pytest.param({"events": None}, "events", id="no events"),
     pytest.param({"events": "flows/created"}, "events", id="events are text"),

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
-from tams_data.client import TamsClient
-from tams_data.transfer import demo
 from tests.api.process import Service
 from tests.dashboards.process import Dashboard
 
@@ -46,12 +44,9 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def demo_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with the demo in it, small pictures. Tests leave it as it is."""
-    with Service(tmp_path_factory.mktemp("demo")) as running:
-        with TamsClient(running.url) as client:
-            demo.make(client, size=(160, 90))
-        yield running
+def demo_service(full_demo: Service) -> Service:
+    """A service with the demo in it. Tests leave it as it is."""
+    return full_demo
 
 
 @pytest.fixture(scope="package")

@@ -132,7 +132,7 @@ def test_a_click_lists_segments_and_plays_them_from_this_service_alone(
     expect(first.get_by_role("link", name="local, presigned")).to_have_attribute("href", re.compile("signature="))
     plays(page)
     width, has_sound = page.locator("video").evaluate("(one) => [one.videoWidth, one.webkitAudioDecodedByteCount > 0]")
-    assert (width, has_sound) == (160, True), "the picture of the flow, and the sound it is collected with"
+    assert (width, has_sound) == (960, True), "the picture of the flow, and the sound it is collected with"
     assert page.locator("video").evaluate("(one) => Math.round(one.duration)") == 32
     picture_of(page, "timeline-plays")
     assert opened.complaints == []

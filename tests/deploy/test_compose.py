@@ -8,6 +8,7 @@ import sys
 from itertools import chain
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -72,7 +73,7 @@ def test_a_service_is_a_target_of_the_dockerfile_with_a_command_of_ours(name: st
     service = OURS[name]
     assert service["build"]["target"] in STAGES
     if service["build"]["target"] == "service":
-        assert command_of(service)[0] in main.commands
+        assert command_of(service)[0] in main.list_commands(click.Context(main))
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["stop_grace_period"] == f"{Settings.model_fields['drain_timeout'].default + 15}s"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from api.cli import main
@@ -30,7 +31,7 @@ def test_a_unit_runs_a_command_of_ours_with_settings_that_there_are(unit: Path) 
     (command,) = values(unit, "ExecStart")
     program, name = command.split()
     assert program == "/opt/tams/bin/tams"
-    assert name in main.commands
+    assert name in main.list_commands(click.Context(main))
     given = [one.split("=")[0] for line in values(unit, "Environment") for one in line.split()]
     assert set(given) - {"PYTHONUNBUFFERED"} <= VARIABLES
     assert values(unit, "EnvironmentFile") == ["/etc/tams/tams.env"]

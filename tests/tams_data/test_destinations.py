@@ -43,6 +43,13 @@ from tams_data.media.remote import fetch
         pytest.param("::ffff:93.184.215.14", True, id="mapped-public"),
         pytest.param("2002:7f00:1::", False, id="6to4"),
         pytest.param("64:ff9b::a00:1", False, id="nat64"),
+        pytest.param("64:ff9b::5db8:d70e", True, id="nat64-public"),
+        pytest.param("64:ff9b:1::a00:1", False, id="nat64-of-a-site"),
+        pytest.param("::7f00:1", False, id="compatible"),
+        pytest.param("::ffff:0:7f00:1", False, id="translated"),
+        pytest.param("2606:2800:21f:cb07:0:5efe:a00:1", False, id="isatap"),
+        pytest.param("fec0::1", False, id="site-local"),
+        pytest.param("5f00::1", False, id="segment-routing"),
     ],
 )
 def test_only_public_addresses_are_allowed(address: str, allowed: bool) -> None:
@@ -187,6 +194,7 @@ def test_an_answer_that_trickles_is_given_up(port: int) -> None:
 
 def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy")
     with client(LOOPBACK) as http:
         assert http.get(f"http://127.0.0.1:{port}/").status_code == 200
 

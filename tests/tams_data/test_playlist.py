@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from urllib.parse import unquote
 
 import m3u8
 import pytest
@@ -42,6 +43,15 @@ def test_objects_come_in_order_with_their_exact_durations():
         "b",
         "#EXT-X-ENDLIST",
     ]
+
+
+@pytest.mark.parametrize("uri", ["https://x/a\n#EXT-X-ENDLIST\nhttps://evil", "#EXT-X-ENDLIST", 'x"\r\n#EXT-X-GAP'])
+def test_what_a_client_registered_as_a_url_is_one_line_and_no_tag(uri):
+    found = read([Entry("a", uri, 0, SECOND, 0, init_uri=uri)], ended=False)
+    assert not found.is_endlist
+    (segment,) = found.segments
+    assert segment.duration == 1
+    assert unquote(segment.uri) == unquote(segment.init_section.uri) == uri
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -107,6 +109,28 @@ class Projection:
     properties: str
 
 
+class _Kept:
+    """What was read of the catalogue since the last commit that changed it; it is read with every request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since = 0
+        self._found: dict[tuple[object, ...], list[Any]] = {}
+
+    def rows(self, transaction: Transaction, sql: str, *values: object) -> list[Any]:
+        """Return what a transaction finds, which may have changed the catalogue itself, or see an older one."""
+        with self._lock:
+            if transaction.catalogue > self._since:
+                self._since, self._found = transaction.catalogue, {}
+            found = self._found
+            is_current = transaction.catalogue == self._since and not transaction.writes.names
+        if not is_current:
+            return transaction.cursor.execute(sql, values).fetchall()
+        if (sql, values) not in found:
+            found[sql, values] = transaction.cursor.execute(sql, values).fetchall()
+        return found[sql, values]
+
+
 class Catalogue:
     """Reads and changes what there is, in a transaction given."""
 
@@ -118,6 +142,7 @@ class Catalogue:
         ((largest,),) = database.execute(f"SELECT coalesce(max(handle), 0) FROM ({every})").fetchall()
         self._handles = itertools.count(largest + 1)
         self._transactions = transactions
+        self._kept = _Kept()
 
     # Schemas
 
@@ -205,11 +230,12 @@ class Catalogue:
         return found[0]
 
     def _tables(self, transaction: Transaction, where: str, *values: str) -> list[Table]:
-        found = transaction.cursor.execute(
+        found = self._kept.rows(
+            transaction,
             "SELECT handle, schema, name, columns, sorted, properties, external_row_ids "
             f"FROM catalogue.tables WHERE {where} ORDER BY handle",
-            values,
-        ).fetchall()
+            *values,
+        )
         return [
             Table(handle, schema, name, _columns_from(columns), tuple(sorting), properties, external)
             for handle, schema, name, columns, sorting, properties, external in found
@@ -333,11 +359,12 @@ class Catalogue:
 
     def projections(self, transaction: Transaction, table: Table) -> list[Projection]:
         """Return the projections of a table."""
-        found = transaction.cursor.execute(
+        found = self._kept.rows(
+            transaction,
             "SELECT handle, name, sorted, unsorted, properties FROM catalogue.projections "
             "WHERE table_handle = ? ORDER BY handle",
-            [table.handle],
-        ).fetchall()
+            table.handle,
+        )
         return [Projection(handle, name, tuple(by), tuple(rest), text) for handle, name, by, rest, text in found]
 
     def projection(self, transaction: Transaction, table: Table, name: str) -> Projection:

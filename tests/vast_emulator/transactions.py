@@ -45,6 +45,7 @@ class Transaction:
     txid: int
     cursor: duckdb.DuckDBPyConnection
     began: int  # the number of commits before it
+    catalogue: int  # the last of them that wrote names
     used: float  # monotonic seconds
     writes: Writes = field(default_factory=Writes)
     lock: threading.RLock = field(default_factory=threading.RLock)  # a cursor is for one thread at a time
@@ -59,7 +60,7 @@ class Transactions:
         self._idle_limit = idle_limit
         self._open: dict[int, Transaction] = {}
         self._committed: list[tuple[int, Writes]] = []
-        self._commits = 0
+        self._commits = self._catalogue = 0
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -71,7 +72,7 @@ class Transactions:
             cursor.execute("BEGIN")
             # DuckDB takes the snapshot with the first statement that reads.
             cursor.execute("SELECT count(*) FROM catalogue.buckets").fetchall()
-            begun = Transaction(next(self._numbers), cursor, self._commits, time.monotonic())
+            begun = Transaction(next(self._numbers), cursor, self._commits, self._catalogue, time.monotonic())
             self._open[begun.txid] = begun
             return begun
 
@@ -116,6 +117,8 @@ class Transactions:
         with self._ending(txid) as ended:
             ended.cursor.execute("COMMIT")
             self._commits += 1
+            if ended.writes.names:
+                self._catalogue = self._commits
             if ended.writes:
                 self._committed.append((self._commits, ended.writes))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from api.access.authentication import Authentication
 from tams_data import media
 from tams_data.access import ANYONE, Caller, Scope
 from tams_data.engines.duckdb import DuckDB
-from tams_data.errors import InvalidSetting, Unauthenticated
+from tams_data.errors import InvalidSetting, TooManyRequests, Unauthenticated
 from tams_data.settings import Settings
 from tams_data.store.store import Store
 from tests.api.access.people import House, entry, settings_with
@@ -130,7 +132,7 @@ def test_only_the_ways_that_are_on_admit(
             authentication.caller(*credentials)
 
 
-def test_a_password_is_checked_once_a_minute(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_checked_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
     check = hashing.is_password
 
@@ -146,6 +148,34 @@ def test_a_password_is_checked_once_a_minute(file: Path, monkeypatch: pytest.Mon
     with pytest.raises(Unauthenticated):
         authentication.caller(basic("ada", "wrong"), [])
     assert len(checked) == 2
+
+
+def test_who_guesses_passwords_keeps_no_more_than_a_part_of_the_threads(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "_IN_LINE", threading.BoundedSemaphore(2))
+    authentication, told = of(file), []
+
+    def guess() -> None:
+        with pytest.raises((Unauthenticated, TooManyRequests)) as refused:
+            authentication.caller(basic("ada", "guessed"), [])
+        told.append(refused.type)
+
+    with hashing._AT_ONCE, hashing._AT_ONCE:  # those under way take their time
+        threads = [threading.Thread(target=guess) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        while len(told) < 3:
+            sleep(0.01)
+        assert authentication.caller(BEARER, []) == IS_PLAYOUT
+    for thread in threads:
+        thread.join()
+    assert sorted(told, key=str) == [TooManyRequests] * 3 + [Unauthenticated] * 2
+
+
+def test_two_tokens_in_a_url_are_one_too_many(file: Path) -> None:
+    with pytest.raises(Unauthenticated, match="more than one access_token"):
+        of(file).caller(None, ["playout", "playout"])
 
 
 def test_somebody_who_is_not_known_is_checked_like_somebody_who_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +321,7 @@ def test_a_token_in_the_url_admits_and_is_seen_no_more(
             answer = house.client().get(f"/flows?{query}")
     finally:
         before.remove(look)
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "private")
     assert len(seen) == 4
     assert "t0ken" not in f"{seen}{caplog.text}{answer.text}{answer.headers}"
 

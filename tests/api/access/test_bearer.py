@@ -7,9 +7,10 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from api.access import bearer
 from api.access.authentication import Authentication
 from api.access.bearer import Keys, Verifier, source_of
 from tams_data.access import Caller, Scope
@@ -239,6 +241,55 @@ def test_keys_are_fetched_from_a_url() -> None:
         keys = Keys(source_of(f"http://127.0.0.1:{server.server_port}/keys"))
         assert keys.find("EdDSA").key_id == "EdDSA"
         server.shutdown()
+
+
+class _Endless(_Handler):
+    """An issuer whose keys never end: all at once, or a byte now and then."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" " * (2**16 if self.path == "/large" else 1))
+                if self.path == "/slow":
+                    time.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", ["large", "slow"])
+def test_keys_that_never_end_are_not_waited_for(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bearer, "_FETCHED_WITHIN_S", 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Endless) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            Keys(source_of(f"http://127.0.0.1:{server.server_port}/{path}")).find("RS256")
+        assert time.monotonic() - began < 5
+        server.shutdown()
+
+
+def test_known_keys_are_used_while_new_ones_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bearer, "_WAITED_S", 0.1)
+    asked, go_on, clock = Event(), Event(), iter([0, 0, *[10**12] * 100])
+    answers = iter([True, False])
+
+    def fetch() -> bytes:
+        if not next(answers):
+            asked.set()
+            go_on.wait(10)
+        return json.dumps(jwks()).encode()
+
+    keys = Keys(fetch, clock=lambda: next(clock))
+    keys.find("RS256")
+    asking = Thread(target=keys.find, args=("RS256",))
+    asking.start()
+    assert asked.wait(10)
+    assert keys.find("RS256").key_id == "RS256"
+    with pytest.raises(Unauthenticated):
+        keys.find("unknown")
+    go_on.set()
+    asking.join()
 
 
 def test_the_settings_admit_tokens_of_an_issuer_beside_the_others(tmp_path: Path) -> None:

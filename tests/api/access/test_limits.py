@@ -96,6 +96,12 @@ def test_a_caller_who_asks_too_often_is_answered_429_and_others_are_not(limited:
     assert limited.client().get("/health").status_code == 200
 
 
+def test_a_stranger_who_tries_too_often_is_answered_429_and_those_known_are_not(limited: House) -> None:
+    tried = [limited.client("guessed").get("/flows").status_code for _ in range(20)]
+    assert (tried[0], tried[-1]) == (401, 429)
+    assert limited.client("a").get("/flows").status_code == 200
+
+
 FLOW_ID = new_id()
 
 TOO_MANY: list[tuple[str, str, Callable[[], Any], str]] = [

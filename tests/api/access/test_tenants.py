@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -233,6 +234,27 @@ def test_who_listens_hears_of_what_they_may_read(news: Tenant, sport: Tenant, mo
         assert {*asking.flows, *asking.sources} <= {one for one in asking.ids if one in heard}
 
 
+def test_events_of_what_a_hidden_flow_collects_do_not_tell_of_it(
+    house: House, news: Tenant, sport: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the flow itself does not: `collected_by` is what the caller sees."""
+    monkeypatch.setattr("api.events.LONGEST_S", 0.3)
+    root, flow = house.client(ROOT), news.flows[1]
+    collections = [multi_flow(flow_collection=[{"id": flow}], tags={"auth_classes": [one]}) for one in (NEWS, SPORT)]
+    for one in collections:
+        root.create_flow(one)
+    assert root.put(f"/flows/{flow}/label", json="collected").status_code == 204
+    house.app.config["TAMS_STORE"]._sequencing.run()
+    of_news, of_sport = ([one["id"], one["source_id"]] for one in collections)
+    for path in ("/events?after=0", "/tables/events"):
+        told = text_of(news.client.get(path))
+        assert [one for one in of_sport if one in told] == []
+    (last,) = [line for line in text_of(news.client.get("/events?after=0")).splitlines() if '"collected"' in line]
+    assert of_news[0] in json.loads(last.removeprefix("data: "))["event"]["flow"]["collected_by"]
+    for one in collections:
+        assert root.delete(f"/flows/{one['id']}").status_code == 204
+
+
 def test_pages_are_full_though_something_is_hidden_in_between(house: House, news: Tenant, sport: Tenant) -> None:
     for name in (NEWS, SPORT, NEWS, SPORT, NEWS):
         house.client(name).create_flow(video_flow())
@@ -288,7 +310,9 @@ def test_bytes_are_sent_to_a_plain_url_by_who_may_write_to_the_flow(house: House
     url = one["put_url"]["url"]
     assert house.client().put(url, **put).status_code == 401
     assert house.client("reader of news").put(url, **put).status_code == 403
-    assert sport.client.put(url, **put).status_code == 404
+    refused, unknown = (sport.client.put(at, **put) for at in (url, url.replace(one["object_id"], "unknown")))
+    assert refused.status_code == unknown.status_code == 400
+    assert as_object(refused)["detail"] == as_object(unknown)["detail"].replace("unknown", one["object_id"])
     assert news.client.put(url, **put).status_code == 200
 
 

@@ -192,10 +192,21 @@ def test_a_service_tells_of_bytes_that_are_not_there(service: Service, of_servic
     assert done.stdout.startswith("missing-bytes: object 'one' has no bytes on backend ")
 
 
+def test_a_service_tells_of_a_media_store_that_is_away(service: Service, of_service: dict) -> None:
+    folder = service.folder / "data" / "media"
+    away = folder.rename(service.folder / "away")
+    try:
+        done = tams("verify", "--media", **of_service)
+    finally:
+        away.rename(folder)
+    assert done.exit_code == 1
+    assert f"not everything could be looked at: media folder {folder}" in done.stderr
+
+
 def test_a_store_that_a_service_has_open_is_not_mended(of_service: dict) -> None:
     done = tams("verify", "--repair", **of_service)
     assert done.exit_code == 1
-    assert "Could not set lock" in done.stderr
+    assert "it is locked by another process, PID " in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

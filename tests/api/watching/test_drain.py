@@ -94,7 +94,7 @@ def test_request_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
         wait_until(service.group_is_gone, within_s=20, failing=lambda: "a worker outlives the service")
         lines = [json.loads(line) for line in service.logged().splitlines()]  # all of them are
         assert [one["message"] for one in lines if one["level"] == "warning"] == [
-            "1 requests have not ended in time, and are broken off"
+            "broken off, as not ended in time: 1 request"
         ]
         put = next(one for one in lines if one.get("method") == "PUT")
         assert (put["route"], put["status"]) == ("/flows/<flow_id>", 201)

@@ -59,6 +59,7 @@ def logging_client(store: Store, settings: Settings) -> CheckedClient:
     [
         pytest.param(f"00-{TRACE}-{SPAN}-01", TRACE, id="as the standard has it"),
         pytest.param(f"cc-{TRACE}-{SPAN}-01-more", TRACE, id="of a later version"),
+        pytest.param(f"00-{TRACE}-{SPAN}-01-more", None, id="more than its version has"),
         pytest.param(f"ff-{TRACE}-{SPAN}-01", None, id="of the version that is none"),
         pytest.param(f"00-{'0' * 32}-{SPAN}-01", None, id="no trace"),
         pytest.param(f"00-{TRACE}-{'0' * 16}-01", None, id="no parent"),
@@ -218,3 +219,11 @@ def test_draining_service_lets_nobody_in_and_says_when_to_come_again(client: Che
     assert (health["ready"], health["detail"]) == (False, "not ready: requests")
     assert client.get("/health/live").status_code == 200
     assert "tams_draining 1.0" in client.get("/metrics").text
+
+
+def test_a_path_with_a_line_end_makes_no_line_of_its_own(logging_client: CheckedClient, lines: Lines) -> None:
+    logging_client.get("/flows/%0A2026-01-01 ERROR a forged one%1B[2J")
+    (record,) = lines.lines
+    assert "forged" in record
+    assert "\x1b" not in record
+    assert all(line.startswith("    ") for line in record.split("\n")[1:])

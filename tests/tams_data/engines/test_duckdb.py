@@ -127,6 +127,11 @@ def test_a_database_that_another_process_has_open_is_locked(tmp_path):
     DuckDB(path).close()
 
 
+def test_the_folder_of_a_new_database_is_nothing_to_others(tmp_path):
+    DuckDB(tmp_path / "data" / "tams.duckdb").close()
+    assert (tmp_path / "data").stat().st_mode & 0o007 == 0
+
+
 def test_a_closed_database_is_free_for_another_process(tmp_path):
     path = tmp_path / "tams.duckdb"
     database = DuckDB(path)

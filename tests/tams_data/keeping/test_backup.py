@@ -130,6 +130,10 @@ def test_the_columns_of_a_file_say_what_they_are(folder: Path) -> None:
     assert field.metadata[b"description"].startswith(b"Start on the flow's timeline")
 
 
+def test_a_backup_is_for_its_owner_alone(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o077 == 0
+
+
 def test_a_secret_is_in_the_backup(folder: Path, empty: Database) -> None:
     restore(empty, folder)
     assert [row["api_key_value"] for row in everything(empty)["webhooks"]] == ["secret"]

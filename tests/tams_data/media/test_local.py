@@ -53,6 +53,11 @@ def leaves_nothing(store: LocalMediaStore, folder: Path) -> Iterator[None]:
 # What is written is read.
 
 
+def test_a_folder_that_is_made_is_nothing_to_others(store: LocalMediaStore, folder: Path) -> None:
+    assert store.path
+    assert folder.stat().st_mode & 0o007 == 0
+
+
 def test_what_is_written_is_read(store: LocalMediaStore) -> None:
     stat = put(store, "one", b"media")
     digest = hashlib.sha256(b"media")

@@ -17,6 +17,7 @@ from tams_data.destinations import PUBLIC, Destinations
 from tams_data.engines.vast import Vast
 from tams_data.errors import DestinationRefused, InvalidInput
 from tams_data.queries import webhooks as webhook_queries
+from tams_data.queries.locks import EVENTS
 from tams_data.store import delivery
 from tams_data.store.delivery import Pruner
 from tams_data.store.events import TYPES
@@ -150,6 +151,22 @@ def test_a_webhook_is_told_of_what_the_groups_of_its_caller_may_read_at_the_time
     assert row_of(store, webhook_id)["groups"] == '["news"]'
 
 
+def test_a_webhook_is_not_told_of_what_collects_a_flow_and_is_hidden(store, receiver):
+    seen_by(store, member("news")).create_webhook({"url": receiver.url, "events": ["flows/updated", "sources/updated"]})
+    store.put_flow(flow(id="f", source_id="s", tags={"auth_classes": ["news"]}))
+    for name in ("news", "sport"):
+        collection = {"id": f"{name} flow", "source_id": f"{name} source", "format": MULTI}
+        store.put_flow({**collection, "tags": {"auth_classes": [name]}, "flow_collection": [{"id": "f"}]})
+    store.change_flow("f", {"label": "x"}, {})
+    store.change_source("s", {"label": "x"}, {})
+    store.jobs.run_due()
+    told = [one["event"] for one in receiver.bodies]
+    by = {kind: [one[kind].get("collected_by") for one in told if kind in one] for kind in ("flow", "source")}
+    assert by["flow"][-1] == ["news flow"]
+    assert by["source"][-1] == ["news source"]
+    assert not any("sport flow" in (one or []) for one in by["flow"])
+
+
 @pytest.mark.parametrize(("properties", "expected"), FILTERS)
 def test_each_filter_lets_pass_what_it_says(store, receiver, properties, expected):
     """Flow f is of source s; flow g, of source t, is collected by flow m, of source u."""
@@ -217,7 +234,7 @@ def test_segments_that_are_gone_by_then_are_told_nevertheless(store, receiver):
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, receiver):
+def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, receiver, caplog):
     webhook_id = hook(store, receiver)
     refused = Counter[str]()
 
@@ -242,6 +259,7 @@ def test_what_fails_is_sent_again_from_where_it_stood_and_then_given_up(store, r
     error = orjson.loads(row["error"])
     assert error.keys() == {"type", "summary", "time"}
     assert "the receiver answered 500" in error["summary"]
+    assert f"webhook {webhook_id} has failed" in caplog.text
     store.jobs.run_due()
     assert refused["flows/created"] == ATTEMPTS, "it is left alone"
 
@@ -256,6 +274,8 @@ def test_an_event_that_cannot_be_told_is_given_up_as_well(store, receiver):
     webhook_id = hook(store, receiver)
     with store.database.transaction() as transaction:
         transaction.insert(schema.EVENTS, schema.EVENTS.rows([event_row(9, detail="no JSON")]))
+        if not store.database.sole_writer:  # the row that has the last sequence of an event
+            transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{"slot": EVENTS, "number": 9}]))
     for _ in range(ATTEMPTS):
         store.jobs.run_due()
         due_now(store, webhook_id)
