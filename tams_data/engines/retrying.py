@@ -11,20 +11,26 @@ from tams_data.errors import TransactionConflict
 
 R = TypeVar("R")
 
-ATTEMPTS = 8
-"""How often a transaction is tried before its conflict is the caller's: within some 3 s."""
+PATIENCE_S = 5
+"""How long a transaction is tried again before its conflict is the caller's: longer than another one takes.
+
+A time and no number of attempts: on a busy machine the others take longer, and attempts that meet them do not.
+"""
 
 _FIRST_S, _MOST_S = 0.02, 0.5
 
 
-def retried(attempt: Callable[[], R], attempts: int = ATTEMPTS) -> R:
-    """The result of `attempt`, made again after a conflict, up to `attempts` times, each time later and at random.
+def retried(attempt: Callable[[], R], patience_s: int = PATIENCE_S) -> R:
+    """The result of `attempt`, made again after a conflict, each time later and at random, for `patience_s` seconds.
 
     :raise TransactionConflict: there was one each time.
     """
-    for number in range(attempts - 1):
+    until_ns, longest_s = time.monotonic_ns() + patience_s * 10**9, _FIRST_S
+    while True:
         try:
             return attempt()
         except TransactionConflict:
-            time.sleep(random.uniform(0, min(_MOST_S, _FIRST_S * 2**number)))  # noqa: S311  # nobody is to guess it
-    return attempt()
+            if time.monotonic_ns() >= until_ns:
+                raise
+        time.sleep(random.uniform(0, longest_s))  # noqa: S311  # nobody is to guess it
+        longest_s = min(2 * longest_s, _MOST_S)

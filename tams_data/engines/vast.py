@@ -56,8 +56,8 @@ _ROW_ID = "$row_id"
 _LOCKS = 4095
 """Rows to lock names by, between the first and the last two. Two names on one row cost a retry now and then."""
 
-_PATIENCE = 2400
-"""How often creating the tables is tried while another process is at it: for some 10 min, as it may fill some."""
+_PATIENCE_S = 600
+"""How long creating the tables is tried while another process is at it: it may fill some."""
 
 _SORTED_TABLES = (5, 3)
 """The version of VAST that first has them; before, a table gets a semi-sorted projection."""
@@ -246,7 +246,7 @@ class Vast:
             self._create_tables()
         except TransactionConflict:
             log.warning("another process creates the tables of %r, or brings them forward: it is waited for", self)
-            retried(self._create_tables, _PATIENCE)
+            retried(self._create_tables, _PATIENCE_S)
 
     def _create_tables(self) -> None:
         try:
