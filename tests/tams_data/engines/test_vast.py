@@ -177,6 +177,7 @@ def test_columns_that_a_newer_version_brings_are_added():
         place.create_table(
             "flow_collections", schema.FLOW_COLLECTIONS.arrow.remove(len(schema.FLOW_COLLECTIONS.names) - 1)
         )
+        place.create_table("segments", schema.SEGMENTS.arrow)
         versions = place.create_table("schema_versions", schema.SCHEMA_VERSIONS.arrow)
         versions.insert(schema.SCHEMA_VERSIONS.rows([{"version": schema.VERSION - 1, "applied_ns": 0}]))
     older.create_tables()
