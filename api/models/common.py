@@ -72,7 +72,7 @@ class Rational(Body):
     denominator: Positive = 1
 
 
-_INTEGER = re.compile(r"(-?[0-9]{1,19})(\.0+)?")
+_INTEGER = re.compile(r"(-?[0-9]{1,400})(\.0+)?")
 
 
 def _boolean(value: Any) -> Any:

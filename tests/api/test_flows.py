@@ -665,6 +665,13 @@ def test_flows_refuse_a_bad_parameter_by_its_name(shared_client: CheckedClient, 
     assert (response.status_code, as_object(response)["field"]) == (400, field)
 
 
+@pytest.mark.parametrize("digits", [20, 25, 400])
+def test_a_number_that_no_column_holds_is_told_to_be_too_large(shared_client: CheckedClient, digits: int) -> None:
+    response = shared_client.get(f"/flows?frame_width={'9' * digits}")
+    assert response.status_code == 400
+    assert as_object(response)["detail"] == f"frame_width: Input should be less than {2**63}"
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
