@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from tams_data.engines.base import Transaction
 from tams_data.errors import InvalidInput, SegmentOverlap
 from tams_data.queries import segments as queries
 from tams_data.store import gaps
-from tams_data.timerange import MAX_NS, TimeRange
+from tams_data.timerange import MAX_NS, TimeRange, merge
 
 EMPTY: Mapping[str, int | None] = {
     "start_ns": None,
@@ -110,9 +111,10 @@ def load(
     """
     existing: list[Placed] = []
     start_ns, end_ns = totals["start_ns"], totals["end_ns"]
-    for wanted_start, wanted_end in _islands(wanted):
-        if start_ns is not None and wanted_start < end_ns and wanted_end > start_ns:
-            window = {"flow_id": flow_id, "start_ns": wanted_start, "end_ns": wanted_end}
+    # What touches is made one, so that an array of consecutive segments is one query.
+    for one in merge(starmap(TimeRange, wanted)):
+        if start_ns is not None and one.start_ns < end_ns and one.end_ns > start_ns:
+            window = {"flow_id": flow_id, "start_ns": one.start_ns, "end_ns": one.end_ns}
             existing.extend(Placed(**row) for row in transaction.read(queries.placed, window).to_pylist())
     return Timeline(flow_id, totals, dict.fromkeys(existing))
 
@@ -147,17 +149,6 @@ def subtract(
     transaction.update(schema.FLOW_TIMELINES, schema.FLOW_TIMELINES.rows([row]))
     gone = [TimeRange(one["start_ns"], one["end_ns"]) for one in rows if one["start_ns"] < one["end_ns"]]
     gaps.write(transaction, [gaps.on_removing(transaction, flow["id"], gaps.extent(bounds), gone)])
-
-
-def _islands(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Intervals that touch or overlap made one, so that an array of consecutive segments is one query."""
-    merged: list[tuple[int, int]] = []
-    for start_ns, end_ns in sorted(intervals):
-        if merged and start_ns <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end_ns))
-        else:
-            merged.append((start_ns, end_ns))
-    return merged
 
 
 def _text(placed: Placed) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -181,24 +183,28 @@ def test_a_service_that_runs_is_verified(of_service: dict) -> None:
     assert (done.exit_code, done.stdout) == (0, ""), done.output
 
 
+@contextmanager
+def away(path: Path, to: Path) -> Iterator[None]:
+    """A file or a folder is elsewhere for a while."""
+    elsewhere = path.rename(to / "away")
+    try:
+        yield
+    finally:
+        elsewhere.rename(path)
+
+
 def test_a_service_tells_of_bytes_that_are_not_there(service: Service, of_service: dict) -> None:
     (file,) = (service.folder / "data" / "media").glob("??/??/*")
-    away = file.rename(service.folder / "away")
-    try:
+    with away(file, service.folder):
         done = tams("verify", "--media", **of_service)
-    finally:
-        away.rename(file)
     assert done.exit_code == 1
     assert done.stdout.startswith("missing-bytes: object 'one' has no bytes on backend ")
 
 
 def test_a_service_tells_of_a_media_store_that_is_away(service: Service, of_service: dict) -> None:
     folder = service.folder / "data" / "media"
-    away = folder.rename(service.folder / "away")
-    try:
+    with away(folder, service.folder):
         done = tams("verify", "--media", **of_service)
-    finally:
-        away.rename(folder)
     assert done.exit_code == 1
     assert f"not everything could be looked at: media folder {folder}" in done.stderr
 
