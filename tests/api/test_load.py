@@ -1,4 +1,5 @@
-"""Many clients at once: none gets an error, none waits much longer than the others, and memory does not grow."""
+"""Many clients at once: none gets an error, none waits much longer than the others, who writes neither, and memory
+does not grow."""
 
 from __future__ import annotations
 
@@ -25,13 +26,17 @@ SEGMENTS = 200
 
 @dataclass
 class Answers:
-    """What clients got: how long each answer took, ns, and what was no success."""
+    """What clients got: how long each answer took, ns, those of writes once more, and what was no success."""
 
     took_ns: list[int] = field(default_factory=list)
+    writes_took_ns: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def p99_over_median(self) -> float:
         return quantiles(self.took_ns, n=100)[98] / median(self.took_ns)
+
+    def writes_over_median(self) -> float:
+        return median(self.writes_took_ns) / median(self.took_ns)
 
 
 class Client:
@@ -59,7 +64,10 @@ class Client:
         response = self._connection.getresponse()
         content = response.read()
         if timed:
-            into.took_ns.append(time.perf_counter_ns() - began)
+            took_ns = time.perf_counter_ns() - began
+            into.took_ns.append(took_ns)
+            if method != "GET":
+                into.writes_took_ns.append(took_ns)
         if response.status not in (200, 201, 204):
             into.errors.append(f"{method} {path}: {response.status} {content[:200]!r}")
 
@@ -100,19 +108,35 @@ def report(answers: Answers, seconds: float, memory: list[float]) -> str:
     took_ms = [one / 1e6 for one in answers.took_ns]
     return (
         f"{len(took_ms) / seconds:.0f} requests/s, median {median(took_ms):.1f} ms,"
+        f" of writes {median(answers.writes_took_ns) / 1e6:.1f} ms,"
         f" p99 {quantiles(took_ms, n=100)[98]:.1f} ms, longest {max(took_ms):.0f} ms,"
         f" memory {', '.join(f'{one:.0f}' for one in memory)} MiB"
     )
 
 
+@dataclass(frozen=True)
+class Most:
+    """What is borne of a load, as ratios."""
+
+    growth: float
+    """The memory of the second half of the time, over that of the first."""
+    writes: float
+    """How long writes take, over all requests: medians."""
+    p99: float = 20
+    """The slowest hundredth of requests, over their median."""
+
+
 @pytest.mark.parametrize(
-    ("connections", "seconds"),
+    ("connections", "seconds", "most"),
     [
-        pytest.param(20, 3, id="some, for a moment"),
-        pytest.param(200, 60, id="200, for a minute", marks=pytest.mark.soak),
+        # It may end before free memory is given back, and has few writes.
+        pytest.param(20, 3, Most(growth=1.3, writes=10), id="some, for a moment"),
+        pytest.param(200, 60, Most(growth=1.05, writes=3), id="200, for a minute", marks=pytest.mark.soak),
     ],
 )
-def test_load_is_borne(service: Service, capsys: pytest.CaptureFixture[str], connections: int, seconds: float) -> None:
+def test_load_is_borne(
+    service: Service, capsys: pytest.CaptureFixture[str], connections: int, seconds: float, most: Most
+) -> None:
     flow = filled(service)
     load(service, flow, connections=connections, seconds=seconds / 3)  # threads and caches are there from then on
     with Watched(service, every_s=seconds / 20) as memory:
@@ -120,12 +144,9 @@ def test_load_is_borne(service: Service, capsys: pytest.CaptureFixture[str], con
     with capsys.disabled():
         sys.stdout.write(f"\n{connections} connections: {report(answers, seconds, memory.found_mib)}\n")
     assert answers.errors == []
-    assert answers.p99_over_median() <= 20
-    assert memory.growth() <= MOST_GROWTH
-
-
-MOST_GROWTH = 1.05
-"""How much more memory may be used in the second half of the time than in the first."""
+    assert answers.p99_over_median() <= most.p99
+    assert answers.writes_over_median() <= most.writes
+    assert memory.growth() <= most.growth
 
 
 class Watched:
