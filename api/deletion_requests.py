@@ -66,10 +66,8 @@ def get_deletion_requests(query: DeletionRequestsQuery) -> Response:
 def _listed(query: DeletionRequestsQuery) -> Response:
     limit, of = query.size(), f"deletion-requests:{query.sort_by}"
     after = query.after_values(of, queries.ORDERS[query.sort_by])
-    rows = (
-        store()
-        .database.read(queries.page, {**after}, sort_by=query.sort_by, reverse=query.reverse_order, limit=limit + 1)
-        .to_pylist()
+    rows = store().database.rows(
+        queries.page, {**after}, sort_by=query.sort_by, reverse=query.reverse_order, limit=limit + 1
     )
     next_key = token(of, _place(rows[limit - 1], query.sort_by)) if len(rows) > limit else None
     return page_of([shown(row) for row in rows[:limit]], query, next_key=next_key)

@@ -69,7 +69,7 @@ def get_flows(query: FlowsQuery) -> Response:
     window, without_content = _content_filter(query.timerange)
     after = query.after_values(of, queries.ORDERS[query.sort_by])
     with store().database.snapshot() as reader:
-        rows = reader.read(
+        rows = reader.rows(
             queries.page,
             {**equals, **window, **query.tag_values(), **query.collection_values(), **after},
             sort_by=query.sort_by,
@@ -78,7 +78,7 @@ def get_flows(query: FlowsQuery) -> Response:
             without_content=without_content,
             init_segments=query.init_segments,
             limit=limit + 1,
-        ).to_pylist()
+        )
         shown = flows_of(reader, rows[:limit])
     return page_of(shown, query, next_key=next_token(of, rows, limit, query.sort_by))
 
@@ -140,7 +140,7 @@ def _extent(reader: Reader, flow: dict[str, Any], window: TimeRange) -> TimeRang
         return window
     if not window.is_eternity:
         bounds = {"flow_id": flow["id"], "start_ns": window.start_ns, "end_ns": window.end_ns}
-        flow = reader.read(segment_queries.extent, bounds).to_pylist()[0]
+        flow = reader.rows(segment_queries.extent, bounds)[0]
     return TimeRange.never() if flow["start_ns"] is None else TimeRange(flow["start_ns"], flow["end_ns"])
 
 

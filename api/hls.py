@@ -100,7 +100,7 @@ def _media(reader: Reader, row: Mapping[str, Any], window: TimeRange) -> str:
     growing = row["status"] in _GROWING and (row["end_ns"] is None or window.end_ns > row["end_ns"])
     most = MOST_LIVE_SEGMENTS if growing else MOST_SEGMENTS
     bounds = {"flow_id": row["id"], "start_ns": window.start_ns, "end_ns": window.end_ns}
-    found = reader.read(queries.page, bounds, reverse=growing, limit=most + 1).to_pylist()
+    found = reader.rows(queries.page, bounds, reverse=growing, limit=most + 1)
     listed = found[:most][::-1] if growing else found[:most]
     entries = _entries(reader, listed, row["container"])
     target_ns = row["longest_ns"] or 0
@@ -119,7 +119,7 @@ def _note(following: Mapping[str, Any]) -> str:
 def _before(reader: Reader, bounds: Mapping[str, Any], first_ns: int) -> tuple[int, int]:
     """How many segments, and runs of them, of the window come before the first that is listed."""
     values = {**bounds, "end_ns": first_ns + 1, "seam_ns": playlist.SEAMLESS_NS}
-    (counted,) = reader.read(queries.runs, values).to_pylist()
+    (counted,) = reader.rows(queries.runs, values)
     return counted["segments"] - 1, counted["runs"] - 1
 
 

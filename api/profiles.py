@@ -41,7 +41,7 @@ def get_profiles(query: ProfilesQuery) -> Response:
     equals = query.model_dump(include=set(queries.EQUALS), exclude_none=True)
     after = query.after("profiles")
     values = {**equals, **({} if after is None else {"after": after})}
-    rows = store().database.read(queries.page, values, limit=limit + 1).to_pylist()
+    rows = store().database.rows(queries.page, values, limit=limit + 1)
     shown = [profile_of(row) for row in rows[:limit]]
     return page_of(shown, query, next_key=next_token("profiles", rows, limit, "created"))
 

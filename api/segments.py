@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import pyarrow as pa
 from flask import Response
 from pydantic import Field, TypeAdapter
 
@@ -61,11 +60,11 @@ def get_segments(path: FlowPath, query: SegmentsQuery) -> Response:
     window = _window(query, query.after(of))
     with store().database.snapshot() as reader:
         rows = _read_page(reader, path.flow_id, window, query, limit)
-        shown = _shown(reader, rows.slice(0, limit), urls, query.include_object_timerange)
+        shown = _shown(reader, rows[:limit], urls, query.include_object_timerange)
     urls.count()
-    span = _span(rows.slice(0, limit))
+    span = _span(rows[:limit])
     next_key = None
-    if rows.num_rows > limit:
+    if len(rows) > limit:
         next_key = token(of, (span.start_ns if query.reverse_order else span.end_ns,))
     return page_of(shown, query, next_key=next_key, headers={"X-Paging-Timerange": str(span)})
 
@@ -82,7 +81,9 @@ def _window(query: SegmentsQuery, after: tuple[Any, ...] | None) -> TimeRange:
     return wanted.intersection(TimeRange(*bounds))
 
 
-def _read_page(reader: Reader, flow_id: str, window: TimeRange, query: SegmentsQuery, limit: int) -> pa.Table:
+def _read_page(
+    reader: Reader, flow_id: str, window: TimeRange, query: SegmentsQuery, limit: int
+) -> list[dict[str, Any]]:
     """The rows of a page and one more, if there is one."""
     object_key = None
     if query.object_id is not None:
@@ -91,22 +92,19 @@ def _read_page(reader: Reader, flow_id: str, window: TimeRange, query: SegmentsQ
     return segments_page(reader, flow_id, window, object_key=object_key, reverse=query.reverse_order, limit=limit + 1)
 
 
-def _span(rows: pa.Table) -> TimeRange:
+def _span(rows: Sequence[Mapping[str, Any]]) -> TimeRange:
     """From the start of the first to the end of the last of these segments."""
-    if not rows.num_rows:
+    if not rows:
         return TimeRange.never()
-    ends = (0, rows.num_rows - 1)
-    return TimeRange(
-        min(rows["start_ns"][i].as_py() for i in ends),
-        max(rows["end_ns"][i].as_py() for i in ends),
-    )
+    ends = (rows[0], rows[-1])
+    return TimeRange(min(row["start_ns"] for row in ends), max(row["end_ns"] for row in ends))
 
 
-def _shown(reader: Reader, rows: pa.Table, urls: UrlMaker, with_object_timerange: bool) -> list[dict[str, Any]]:
+def _shown(
+    reader: Reader, rows: Sequence[Mapping[str, Any]], urls: UrlMaker, with_object_timerange: bool
+) -> list[dict[str, Any]]:
     """Rows of a page as segments, with the objects they use."""
-    if not rows.num_rows:
-        return []
-    objects = objects_with_instances(reader, set(rows["object_key"].to_pylist()))
+    objects = objects_with_instances(reader, {row["object_key"] for row in rows})
     init_keys = {one["init_object_key"] for one in objects.values()} - {None}
     inits = objects_with_instances(reader, init_keys)
     return [
@@ -117,7 +115,7 @@ def _shown(reader: Reader, rows: pa.Table, urls: UrlMaker, with_object_timerange
             get_urls=urls.get_urls,
             with_object_timerange=with_object_timerange,
         )
-        for row in rows.to_pylist()
+        for row in rows
     ]
 
 

@@ -52,7 +52,7 @@ def get_root() -> Response:
 def get_service() -> Response:
     """What this service is."""
     chosen = settings()
-    said = store().database.read(queries.info).to_pylist()
+    said = store().database.rows(queries.info)
     return json(
         {
             "name": chosen.service_name,

@@ -45,14 +45,14 @@ def get_sources(query: SourcesQuery) -> Response:
     equals = query.model_dump(include=set(queries.EQUALS), exclude_none=True)
     after = query.after_values(of, queries.ORDERS[query.sort_by])
     with store().database.snapshot() as reader:
-        rows = reader.read(
+        rows = reader.rows(
             queries.page,
             {**equals, **query.tag_values(), **query.collection_values(), **after},
             sort_by=query.sort_by,
             reverse=query.reverse_order,
             top_level=query.collected_by_ids == "",
             limit=limit + 1,
-        ).to_pylist()
+        )
         shown = sources_of(reader, rows[:limit])
     return page_of(shown, query, next_key=next_token(of, rows, limit, query.sort_by))
 

@@ -61,7 +61,7 @@ def _list(query: WebhooksQuery) -> Response:
     limit, after = query.size(), query.after("webhooks")
     tags = tag_filters(query.named("tag"), query.named("tag_exists"))
     values: dict[str, Any] = {**tags, **({} if after is None else {"after": after})}
-    rows = store().database.read(queries.page, values, reverse=query.reverse_order, limit=limit + 1).to_pylist()
+    rows = store().database.rows(queries.page, values, reverse=query.reverse_order, limit=limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     next_key = None if last is None else token("webhooks", (last["url"], last["id"]))
     return page_of([webhook_of(row) for row in rows[:limit]], query, next_key=next_key)

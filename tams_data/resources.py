@@ -44,8 +44,8 @@ def flows_of(reader: Reader, rows: Sequence[Mapping[str, Any]]) -> list[dict[str
     if not rows:
         return []
     ids = {"ids": [row["id"] for row in rows]}
-    members = _grouped(reader.read(flow_queries.members, ids).to_pylist(), "flow_id")
-    collecting = _grouped(reader.read(flow_queries.collecting, ids).to_pylist(), "member_id")
+    members = _grouped(reader.rows(flow_queries.members, ids), "flow_id")
+    collecting = _grouped(reader.rows(flow_queries.collecting, ids), "member_id")
     return [_flow(row, members[row["id"]], collecting[row["id"]]) for row in rows]
 
 
@@ -88,8 +88,8 @@ def sources_of(reader: Reader, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
     if not rows:
         return []
     ids = {"ids": [row["id"] for row in rows]}
-    members = _grouped(reader.read(source_queries.members, ids).to_pylist(), "source_id")
-    collecting = _grouped(reader.read(source_queries.collecting, ids).to_pylist(), "member_id")
+    members = _grouped(reader.rows(source_queries.members, ids), "source_id")
+    collecting = _grouped(reader.rows(source_queries.collecting, ids), "member_id")
     return [_source(row, members[row["id"]], collecting[row["id"]]) for row in rows]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import ibis
 import pyarrow as pa
@@ -35,6 +35,13 @@ class SeenReader:
         """The rows of a query, as `Reader.read` gives them, of what is seen."""
         seen = Restricted(query, self._everywhere)
         return self._reader.read(seen, seen.bound(values, self._seen_by), **options)
+
+    def rows(
+        self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        """The rows of a query, as `Reader.rows` gives them, of what is seen."""
+        seen = Restricted(query, self._everywhere)
+        return self._reader.rows(seen, seen.bound(values, self._seen_by), **options)
 
 
 class SeenTables(SeenReader):

@@ -42,6 +42,12 @@ class Reader(Protocol):
         """
         ...
 
+    def rows(
+        self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        """The same rows by the names of their columns: what to take of a few that are looked at one by one."""
+        ...
+
 
 @dataclass(frozen=True)
 class TableSummary:

@@ -25,7 +25,7 @@ from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import ibis
@@ -47,6 +47,7 @@ from tams_data.engines.base import (
     check_version,
 )
 from tams_data.engines.compiling import COMPILER, batches_of, compiled
+from tams_data.engines.fetching import Fetch, R, as_rows, as_table
 from tams_data.engines.steps import filled
 from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
 
@@ -105,19 +106,25 @@ class _Cursor:
         self.cursor = cursor
 
     def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
-        values = values or {}
-        batches = [self._read(query, batch, options) for batch in batches_of(values)]
+        batches = [self._fetched(query, batch, options, as_table) for batch in batches_of(values or {})]
         return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
+
+    def rows(
+        self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        return [row for batch in batches_of(values or {}) for row in self._fetched(query, batch, options, as_rows)]
 
     def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
         sql = compiled(query, {}, **options).sql
         with _errors():
             yield from self.cursor.execute(sql).fetch_record_batch(BATCH_ROWS)
 
-    def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
+    def _fetched(
+        self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable], fetch: Fetch[R]
+    ) -> R:
         found = compiled(query, values, **options)
         with _errors(), self._registered(binding.relations(values)):
-            return self.cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
+            return fetch(self.cursor.execute(found.sql, found.parameters(values)))
 
     def insert(self, table: schema.Table, rows: pa.Table) -> None:
         names = ", ".join(f'"{name}"' for name in rows.column_names)
@@ -178,6 +185,12 @@ class DuckDB:
     def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
         with self._opened.cursor() as cursor:
             return cursor.read(query, values, **options)
+
+    def rows(
+        self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        with self._opened.cursor() as cursor:
+            return cursor.rows(query, values, **options)
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:

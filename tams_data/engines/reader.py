@@ -59,6 +59,16 @@ class IbisReader:
         with self._errors():
             return _fetched(expression, connection.name)
 
+    def rows(
+        self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        """The rows, as `Reader.rows` gives them.
+
+        :raise AnalyticsUnavailable: as for `read`.
+        """
+        rows: list[dict[str, Any]] = self.read(query, values, **options).to_pylist()
+        return rows
+
     def describe(self) -> Description:
         """What is in the tables. Rows are counted; no engine is asked what they weigh.
 

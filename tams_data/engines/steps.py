@@ -47,7 +47,7 @@ def _parts(reader: Reader) -> Iterator[list[str]]:
     """The flows that have segments, in lists that have no more than `_SEGMENTS` of them."""
     part: list[str] = []
     total = 0
-    for row in reader.read(_counts).to_pylist():
+    for row in reader.rows(_counts):
         if part and total + row["segments"] > _SEGMENTS:
             yield part
             part, total = [], 0

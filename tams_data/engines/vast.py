@@ -13,6 +13,7 @@ import logging
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import time_ns
+from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -39,6 +40,7 @@ from tams_data.engines.base import (
     check_version,
 )
 from tams_data.engines.compiling import batches_of, compiled
+from tams_data.engines.fetching import Fetch, R, as_rows, as_table
 from tams_data.engines.retrying import retried
 from tams_data.engines.steps import filled
 from tams_data.errors import CommitUnconfirmed, StoreUnavailable, TransactionConflict
@@ -105,16 +107,23 @@ class _Reads:
         self._snapshot = snapshot
 
     def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
-        batches = [self._read(query, batch, options) for batch in batches_of(values or {})]
+        batches = [self._fetched(query, batch, options, as_table) for batch in batches_of(values or {})]
         return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
 
-    def _read(self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable]) -> pa.Table:
+    def rows(
+        self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        return [row for batch in batches_of(values or {}) for row in self._fetched(query, batch, options, as_rows)]
+
+    def _fetched(
+        self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable], fetch: Fetch[R]
+    ) -> R:
         found = compiled(query, values, **options)
         relations = binding.relations(values)
         with _errors(), self._backend.session(found.tables, self._snapshot, own=bool(relations)) as cursor:
             for name, table in relations.items():
                 cursor.register(name, table)
-            return cursor.execute(found.sql, found.parameters(values)).fetch_arrow_table()
+            return fetch(cursor.execute(found.sql, found.parameters(values)))
 
     def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
         found = compiled(query, {}, **options)
@@ -204,6 +213,12 @@ class Vast:
     def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
         with self.snapshot() as reader:
             return reader.read(query, values, **options)
+
+    def rows(
+        self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        with self.snapshot() as reader:
+            return reader.rows(query, values, **options)
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:

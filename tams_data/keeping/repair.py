@@ -65,7 +65,7 @@ def _recomputed(table: schema.Table) -> Mend:
 def _sum_up(transaction: Transaction, rows: Sequence[Row]) -> None:
     """Write the timelines of flows anew, from their segments."""
     for flow_id in sorted(_flows(transaction, rows)):
-        (totals,) = transaction.read(segment_queries.timeline, {"flow_id": flow_id}).to_pylist()
+        (totals,) = transaction.rows(segment_queries.timeline, {"flow_id": flow_id})
         row = schema.FLOW_TIMELINES.part(["flow_id", *totals], [{"flow_id": flow_id, **totals}])
         if transaction.read(segment_queries.totals, {"flow_id": flow_id}).num_rows:
             transaction.update(schema.FLOW_TIMELINES, row)

@@ -135,7 +135,7 @@ def record(transaction: Transaction, accesses: Accesses) -> None:
     gets = {keys[object_id]: seen for object_id, seen in accesses.gets.items() if object_id in keys}
     wanted = sorted({*gets, *accesses.urls})
     given = pa.table({"key": pa.array(wanted, pa.int64())})
-    known = transaction.read(queries.accesses, {"keys": given}).to_pylist()
+    known = transaction.rows(queries.accesses, {"keys": given})
     old = [row for row in known if row["last_ns"] is not None]
     new = [{**row, "media_gets": 0, "urls_given": 0, "last_ns": 0} for row in known if row["last_ns"] is None]
     table = schema.OBJECT_ACCESSES

@@ -79,7 +79,7 @@ class Alone:
 
 
 def _until_ns(transaction: Transaction) -> int:
-    (row,) = transaction.read(queries.alone).to_pylist()
+    (row,) = transaction.rows(queries.alone)
     return int(row["number"])
 
 

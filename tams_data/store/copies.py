@@ -55,7 +55,7 @@ class Copier:
 
     def step(self) -> bool:
         """Make the copy that has waited longest of those that are due; whether there was one."""
-        due = self._database.read(queries.copies_due, {"now_ns": self._clock_ns()}, limit=1).to_pylist()
+        due = self._database.rows(queries.copies_due, {"now_ns": self._clock_ns()}, limit=1)
         for row in due:
             self._attempt(row)
         return bool(due) and not self._closing.is_set()

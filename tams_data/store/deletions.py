@@ -128,7 +128,7 @@ def _request(transaction: Transaction, deletion: Deletion, chosen: Mapping[str, 
         "object_key": object_key,
         "delete_flow": deletion.delete_flow,
     }
-    for row in transaction.read(queries.unfinished, {"flow_id": deletion.flow_id}).to_pylist():
+    for row in transaction.rows(queries.unfinished, {"flow_id": deletion.flow_id}):
         if {name: row[name] for name in what} == what:
             found: Mapping[str, Any] = row
             return found
@@ -290,7 +290,7 @@ class Worker:
         :raise StoreUnavailable: nothing can be written now.
         """
         now_ns = self._clock_ns()
-        due = self._database.read(queries.due, {"now_ns": now_ns}, limit=1).to_pylist()
+        due = self._database.rows(queries.due, {"now_ns": now_ns}, limit=1)
         if not due:
             return self._writer.submit(self._remove_expired, now_ns) == EXPIRED_BATCH
         self._attempt(due[0]["id"], now_ns)

@@ -150,7 +150,7 @@ class Deliverer:
 
     def _due(self) -> list[dict[str, Any]]:
         """The webhooks to be sent to now, as many as there are threads for."""
-        rows: list[dict[str, Any]] = self._database.read(queries.enabled).to_pylist()
+        rows = self._database.rows(queries.enabled)
         self.has_receivers = bool(rows)
         if not rows or self._closing.is_set():
             return []
@@ -263,7 +263,7 @@ class Deliverer:
 
     def _noted(self, transaction: Transaction, turn: Turn, *, most_attempts: int) -> None:
         """Write how far a webhook got, unless it is gone or another process has it by now."""
-        rows = transaction.read(queries.by_id, {"webhook_id": turn.webhook_id}).to_pylist()
+        rows = transaction.rows(queries.by_id, {"webhook_id": turn.webhook_id})
         if not rows:
             return
         row = rows[0]
@@ -278,7 +278,7 @@ class Deliverer:
 
 def _enabled(reader: Reader, webhook_id: str) -> dict[str, Any] | None:
     """A webhook that is to be sent events, or None."""
-    rows: list[dict[str, Any]] = reader.read(queries.by_id, {"webhook_id": webhook_id}).to_pylist()
+    rows = reader.rows(queries.by_id, {"webhook_id": webhook_id})
     return rows[0] if rows and rows[0]["status"] in _ENABLED else None
 
 

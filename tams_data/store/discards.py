@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tams_data import schema
 from tams_data.engines.base import Database, Reader, Transaction
@@ -43,7 +42,7 @@ def discard(transaction: Transaction, orphans: Iterable[Orphan], now_ns: int) ->
 def find_discarded(reader: Reader, object_ids: Iterable[str]) -> set[Orphan]:
     """What is still to be deleted of the bytes of these objects."""
     wanted = sorted(set(object_ids))
-    rows = reader.read(queries.discarded_of, {"object_ids": wanted}).to_pylist() if wanted else []
+    rows = reader.rows(queries.discarded_of, {"object_ids": wanted}) if wanted else []
     return {Orphan(row["object_id"], row["storage_id"]) for row in rows}
 
 
@@ -97,9 +96,7 @@ class Sweeper:
         return [self._discarded(storage_id) for storage_id in self._media]
 
     def _discarded(self, storage_id: str) -> list[Orphan]:
-        rows: list[dict[str, Any]] = self._database.read(
-            queries.discarded, {"storage_id": storage_id}, limit=BATCH
-        ).to_pylist()
+        rows = self._database.rows(queries.discarded, {"storage_id": storage_id}, limit=BATCH)
         return [Orphan(row["object_id"], row["storage_id"]) for row in rows]
 
     def _delete(self, orphans: Sequence[Orphan]) -> MediaStoreFailed | None:

@@ -310,7 +310,7 @@ def _check_source(transaction: Transaction, given: Mapping[str, Any], existing: 
 
 
 def _members(transaction: Transaction, flow_id: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = transaction.read(queries.members, {"ids": [flow_id]}).to_pylist()
+    rows = transaction.rows(queries.members, {"ids": [flow_id]})
     # Deleted members leave holes in the positions; the order is what counts.
     return [{**row, "position": position} for position, row in enumerate(rows)]
 
@@ -363,7 +363,7 @@ def _release(transaction: Transaction, flow_id: str, allocations: Allocations, n
 
 def _leave_collections(transaction: Transaction, flow_id: str, now_ns: int) -> list[str]:
     """Take a flow out of the collections it is in; to their flows, whose ids it gives, that changes their metadata."""
-    parents = {row["flow_id"] for row in transaction.read(queries.collecting, {"ids": [flow_id]}).to_pylist()}
+    parents = {row["flow_id"] for row in transaction.rows(queries.collecting, {"ids": [flow_id]})}
     transaction.delete(schema.FLOW_COLLECTIONS, _part(schema.FLOW_COLLECTIONS, "member_id", [flow_id]))
     stamped = ("id", "metadata_version", "metadata_updated_ns")
     rows = [dict(zip(stamped, (parent, uuid4().hex, now_ns), strict=True)) for parent in parents]

@@ -90,7 +90,7 @@ def _change_flow(reader: Reader, caller: Caller, command: ChangeFlow) -> ChangeF
 
 def _check_members(reader: Reader, caller: Caller, flow_id: str, collection: Iterable[Mapping[str, Any]]) -> None:
     """A flow comes to collect what the caller sees; what it collects already may be hidden, and stays."""
-    known = {row["member_id"] for row in reader.read(flow_queries.members, {"ids": [flow_id]}).to_pylist()}
+    known = {row["member_id"] for row in reader.rows(flow_queries.members, {"ids": [flow_id]})}
     added = sorted({one["id"] for one in collection} - known)
     for hidden in _hidden(caller, flow_rows(reader, added)):
         # as `flows.put` says it of a flow that is not there

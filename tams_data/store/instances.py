@@ -143,13 +143,11 @@ def _remove(transaction: Transaction, instance: Row) -> None:
 
 
 def _instances(reader: Reader, key: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = reader.read(queries.instances, {"keys": [key]}).to_pylist()
-    return rows
+    return reader.rows(queries.instances, {"keys": [key]})
 
 
 def _copies(reader: Reader, key: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = reader.read(queries.copies, {"keys": [key]}).to_pylist()
-    return rows
+    return reader.rows(queries.copies, {"keys": [key]})
 
 
 def _on_backend(request: RequestCopy, relation: str) -> ObjectConflict:

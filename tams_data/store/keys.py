@@ -53,7 +53,7 @@ def reserve_known(database: Database, transaction: Transaction) -> None:
     """See that no key in the store is given out again, after rows came into it past its commands."""
     if database.sole_writer:
         return  # see `KeySequence.of`
-    (row,) = transaction.read(lock_queries.blocks).to_pylist()
+    (row,) = transaction.rows(lock_queries.blocks)
     needed = blocks_needed(transaction)
     if row["number"] < needed:
         transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": needed}]))
@@ -68,7 +68,7 @@ def blocks_needed(reader: Reader) -> int:
 def _take(database: Database) -> int:
     """The number of a block that nobody has, and nobody else gets."""
     with database.transaction() as transaction:
-        (row,) = transaction.read(lock_queries.blocks).to_pylist()
+        (row,) = transaction.rows(lock_queries.blocks)
         number: int = row["number"]
         taken = schema.WRITE_LOCKS.rows([{**row, "number": number + 1}])
         transaction.update(schema.WRITE_LOCKS, taken)

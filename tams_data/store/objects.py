@@ -186,7 +186,7 @@ def find_registered(reader: Reader, ids: Collection[str]) -> dict[str, dict[str,
     if not ids:
         return {}
     keys = reader.read(queries.keys_by_hash, {"hashes": hashes_of(ids)})["key"].to_pylist()
-    rows = reader.read(queries.by_key, {"keys": keys}).to_pylist() if keys else []
+    rows = reader.rows(queries.by_key, {"keys": keys}) if keys else []
     return {row["id"]: row for row in rows if row["id"] in ids}
 
 
@@ -246,7 +246,7 @@ class Registry:
         found = find_registered(reader, wanted - self.allocated.keys())
         self.known = {object_id: _OBJECT(**row) for object_id, row in found.items()}
         if keys := [row.key for object_id, row in self.known.items() if object_id in with_urls]:
-            rows = reader.read(queries.instances, {"keys": keys}).to_pylist()
+            rows = reader.rows(queries.instances, {"keys": keys})
             self.urls = {(row["object_key"], row["url"], row["label"]) for row in rows}
 
     def use(self, flow: Mapping[str, Any], segment: ObjectUse) -> Any:

@@ -134,7 +134,7 @@ class Outbox:
         """A number that is not below those of all events that this transaction may have to come after."""
         if self._sole:
             return (last_sequence(transaction) or 0) if self._last is None else self._last
-        (row,) = transaction.read(new_queries.last_number).to_pylist()
+        (row,) = transaction.rows(new_queries.last_number)
         return max(time_ns(), self._last or 0, row["number"] or 0)
 
 
@@ -157,6 +157,11 @@ class Announcer:
 
     def read(self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable) -> pa.Table:
         return self._transaction.read(query, values, **options)
+
+    def rows(
+        self, query: Query, values: Mapping[str, Value] | None = None, /, **options: Hashable
+    ) -> list[dict[str, Any]]:
+        return self._transaction.rows(query, values, **options)
 
     def insert(self, table: schema.Table, rows: pa.Table) -> None:
         self._transaction.insert(table, rows)
@@ -185,9 +190,9 @@ def collected(reader: Reader, about: Sequence[About]) -> list[Collected]:
     flow_ids = sorted({one.flow_id for one in about if one.flow_id is not None})
     by_flow: Mapping[str, tuple[str, ...]] = {}
     if flow_ids:
-        rows = reader.read(flow_queries.collecting, {"ids": flow_ids}).to_pylist()
+        rows = reader.rows(flow_queries.collecting, {"ids": flow_ids})
         by_flow = _grouped((row["member_id"], row["flow_id"]) for row in rows)
-    rows = reader.read(source_queries.collecting, {"ids": sorted({one.source_id for one in about})}).to_pylist()
+    rows = reader.rows(source_queries.collecting, {"ids": sorted({one.source_id for one in about})})
     by_source = _grouped((row["member_id"], row["source_id"]) for row in rows)
     return [Collected(by_flow.get(one.flow_id or "", ()), by_source.get(one.source_id, ())) for one in about]
 
@@ -224,7 +229,7 @@ class Event:
 def last_sequence(reader: Reader) -> int | None:
     """The highest sequence in the outbox; None when there is none."""
     if not reader.sorts:  # an engine that cannot sort would have to send them all
-        (row,) = reader.read(lock_queries.events).to_pylist()
+        (row,) = reader.rows(lock_queries.events)
         return row["number"] or None
     last: int | None = reader.read(queries.last)["sequence"][0].as_py()
     return last
@@ -234,7 +239,7 @@ def reserve_known(database: Database, transaction: Transaction) -> None:
     """See that no sequence in the store is given again, after rows came into it past its commands."""
     if database.sole_writer:
         return  # it looks for the highest
-    (row,) = transaction.read(lock_queries.events).to_pylist()
+    (row,) = transaction.rows(lock_queries.events)
     last = highest(transaction)
     if row["number"] < last:
         transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": last}]))
@@ -248,7 +253,7 @@ def highest(reader: Reader) -> int:
 def events_after(reader: Reader, sequence: int, *, limit: int) -> list[Event]:
     """Up to `limit` events after a sequence, in order; none only when there are none."""
     if reader.sorts:
-        rows = reader.read(queries.page, {"after": sequence}, limit=limit).to_pylist()
+        rows = reader.rows(queries.page, {"after": sequence}, limit=limit)
     else:
         rows = _between(reader, sequence, limit)
     return [_event(row) for row in rows]
@@ -258,7 +263,7 @@ def _between(reader: Reader, sequence: int, limit: int) -> list[dict[str, Any]]:
     """The sequences that a `Sequencer` gives have no gaps, but for what has been removed since."""
     while True:
         window = {"after": sequence, "until": sequence + limit}
-        rows: list[dict[str, Any]] = reader.read(queries.between, window).to_pylist()
+        rows = reader.rows(queries.between, window)
         if rows or sequence + limit >= (last_sequence(reader) or 0):
             return rows
         found = reader.read(queries.next_after, {"after": sequence})["sequence"][0].as_py()
@@ -284,7 +289,7 @@ def _event(row: Mapping[str, Any]) -> Event:
 def sequenced(reader: Reader) -> pa.Table:
     """The events that have yet to be given a sequence, as rows of `events` with what they would be given next."""
     new = reader.read(new_queries.first, limit=_MOST_NEW)
-    (row,) = reader.read(lock_queries.events).to_pylist()
+    (row,) = reader.rows(lock_queries.events)
     return _sequenced(new, row["number"])
 
 
@@ -334,7 +339,7 @@ def _move(transaction: Transaction, most: int) -> int:
     new = transaction.read(new_queries.first, limit=most)
     if not new.num_rows:
         return 0
-    (row,) = transaction.read(lock_queries.events).to_pylist()
+    (row,) = transaction.rows(lock_queries.events)
     last = row["number"] + new.num_rows
     # To have written this row is what keeps two from doing it at once.
     transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{**row, "number": last}]))

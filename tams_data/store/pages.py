@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tams_data.engines.base import Reader
 from tams_data.queries import segments as queries
@@ -25,29 +23,28 @@ _FASTER = 4
 
 def segments_page(
     reader: Reader, flow_id: str, window: TimeRange, *, object_key: int | None = None, reverse: bool, limit: int
-) -> pa.Table:
+) -> list[dict[str, Any]]:
     """Up to `limit` segments of a flow that share media time with the window, in time order: see `queries.page`.
 
     An engine that cannot sort sends all that a window has. So the window is read in stretches, until there are
     enough: each segment is taken from the first that it reaches into.
     """
     values = {"flow_id": flow_id} if object_key is None else {"flow_id": flow_id, "object_key": object_key}
-    pages: list[pa.Table] = []
+    page: list[dict[str, Any]] = []
     # One object is used by few segments.
     whole = reader.sorts or object_key is not None
     for stretch in [window] if whole else _stretches(reader, flow_id, window, reverse, limit):
         bounds = {"start_ns": stretch.start_ns, "end_ns": stretch.end_ns}
-        found = reader.read(queries.page, {**values, **bounds}, reverse=reverse, limit=limit)
-        if pages:
-            found = found.filter(
-                pc.less_equal(found["end_ns"], stretch.end_ns)
-                if reverse
-                else pc.greater_equal(found["start_ns"], stretch.start_ns)
-            )
-        pages.append(found)
-        if sum(page.num_rows for page in pages) >= limit:
+        found = reader.rows(queries.page, {**values, **bounds}, reverse=reverse, limit=limit)
+        page += [row for row in found if not page or _begins_in(row, stretch, reverse)]
+        if len(page) >= limit:
             break
-    return pa.concat_tables(pages).slice(0, limit)
+    return page[:limit]
+
+
+def _begins_in(segment: Mapping[str, Any], stretch: TimeRange, reverse: bool) -> bool:
+    """Whether a stretch is the first, in the order of the page, that the segment reaches into."""
+    return bool(segment["end_ns"] <= stretch.end_ns if reverse else segment["start_ns"] >= stretch.start_ns)
 
 
 def _stretches(reader: Reader, flow_id: str, window: TimeRange, reverse: bool, limit: int) -> Iterator[TimeRange]:
@@ -56,7 +53,7 @@ def _stretches(reader: Reader, flow_id: str, window: TimeRange, reverse: bool, l
     if length_ns is not None and length_ns <= limit * _LONG:
         yield window
         return
-    (totals,) = reader.read(queries.totals, {"flow_id": flow_id}).to_pylist() or [{"segment_count": 0}]
+    (totals,) = reader.rows(queries.totals, {"flow_id": flow_id}) or [{"segment_count": 0}]
     if not totals["segment_count"]:
         yield window
         return

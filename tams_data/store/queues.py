@@ -32,7 +32,7 @@ def queues(database: Database, ages: Ages, *, now_ns: int) -> list[Queue]:
 
     :raise StoreUnavailable: the database cannot be read now.
     """
-    webhooks: list[Queue] = database.read(webhook_queries.enabled).to_pylist()
+    webhooks: list[Queue] = database.rows(webhook_queries.enabled)
     last = last_sequence(database) or 0
     found = _of_tables(database, ages, now_ns, had=min([last - 1, *map(_position, webhooks)]))
     found.append(_delivering(database, webhooks, last))
@@ -45,7 +45,7 @@ def _of_tables(database: Database, ages: Ages, now_ns: int, *, had: int) -> list
     taken_after_ns = {"expiring": ages.garbage_ns or 0, "pruning": ages.events_ns}
     before_ns = 0 if ages.garbage_ns is None else now_ns - ages.garbage_ns
     values = {"expired_before_ns": before_ns, "old_before_ns": now_ns - ages.events_ns, "had": had}
-    found: list[Queue] = database.read(queries.queued, values).to_pylist()
+    found: list[Queue] = database.rows(queries.queued, values)
     for row in found:  # what is taken when it is old has not waited from the day it was made
         if row["oldest_ns"] is not None:
             row["oldest_ns"] += taken_after_ns.get(row["job"], 0)
@@ -60,7 +60,7 @@ def _delivering(database: Database, webhooks: Sequence[Queue], last: int) -> Que
 
 
 def _sequencing(database: Database) -> Queue:
-    (row,) = database.read(new_queries.waiting).to_pylist()
+    (row,) = database.rows(new_queries.waiting)
     waiting = {"waiting": row["waiting"], "oldest_ns": row["oldest_ns"]}
     return {"job": "sequencing", **waiting, "failing": 0, "error": None}
 
@@ -78,11 +78,11 @@ def event_lags_ns(database: Database) -> dict[str, int]:
     if database.sole_writer:
         written_ns, lags = told_ns, {}
     else:
-        (new,) = database.read(new_queries.waiting).to_pylist()
+        (new,) = database.rows(new_queries.waiting)
         told_ns = told_ns if told_ns is not None else new["oldest_ns"]
         written_ns = max((one for one in (told_ns, new["newest_ns"]) if one is not None), default=None)
         lags = {"sequencing": _from(told_ns, written_ns)}
-    had = min([last, *map(_position, database.read(webhook_queries.enabled).to_pylist())])
+    had = min([last, *map(_position, database.rows(webhook_queries.enabled))])
     had_ns = told_ns if had == last else _created_ns(database, had)
     return {**lags, "delivering": _from(had_ns, written_ns)}
 
@@ -107,7 +107,7 @@ def webhooks_by_status(database: Database) -> dict[str, int]:
 
     :raise StoreUnavailable: the database cannot be read now.
     """
-    rows = database.read(webhook_queries.by_status).to_pylist()
+    rows = database.rows(webhook_queries.by_status)
     return dict.fromkeys(("created", "started", "disabled", "error"), 0) | {
         row["status"]: row["webhooks"] for row in rows
     }

@@ -17,7 +17,7 @@ from tams_data.queries import webhooks as webhook_queries
 
 def flow_rows(reader: Reader, ids: list[str]) -> dict[str, dict[str, Any]]:
     """Flows with their timelines, by id, for those of `ids` that there are."""
-    return {row["id"]: row for row in reader.read(flow_queries.by_id, {"ids": ids}).to_pylist()} if ids else {}
+    return {row["id"]: row for row in reader.rows(flow_queries.by_id, {"ids": ids})} if ids else {}
 
 
 def flow_row(reader: Reader, flow_id: str) -> dict[str, Any]:
@@ -33,13 +33,13 @@ def flow_row(reader: Reader, flow_id: str) -> dict[str, Any]:
 
 def source_row(reader: Reader, source_id: str) -> dict[str, Any] | None:
     """A source, or None."""
-    rows = reader.read(source_queries.by_id, {"ids": [source_id]}).to_pylist()
+    rows = reader.rows(source_queries.by_id, {"ids": [source_id]})
     return rows[0] if rows else None
 
 
 def find_profile(reader: Reader, profile_id: str) -> dict[str, Any] | None:
     """A profile, or None."""
-    rows = reader.read(profile_queries.by_id, {"profile_id": profile_id}).to_pylist()
+    rows = reader.rows(profile_queries.by_id, {"profile_id": profile_id})
     return rows[0] if rows else None
 
 
@@ -59,7 +59,7 @@ def webhook_row(reader: Reader, webhook_id: str) -> dict[str, Any]:
 
     :raise WebhookNotFound: there is none.
     """
-    rows = reader.read(webhook_queries.by_id, {"webhook_id": webhook_id}).to_pylist()
+    rows = reader.rows(webhook_queries.by_id, {"webhook_id": webhook_id})
     if not rows:
         raise WebhookNotFound(f"no webhook {webhook_id}")
     row: dict[str, Any] = rows[0]
@@ -80,8 +80,8 @@ def objects_with_instances(reader: Reader, keys: Collection[int]) -> dict[int, d
     if not keys:
         return {}
     wanted = {"keys": sorted(keys)}
-    rows = reader.read(object_queries.shown, wanted).to_pylist()
+    rows = reader.rows(object_queries.shown, wanted)
     objects: dict[int, dict[str, Any]] = {row["key"]: {**row, "instances": []} for row in rows}
-    for instance in sorted(reader.read(object_queries.instances, wanted).to_pylist(), key=itemgetter("created_ns")):
+    for instance in sorted(reader.rows(object_queries.instances, wanted), key=itemgetter("created_ns")):
         objects[instance["object_key"]]["instances"].append(instance)
     return objects

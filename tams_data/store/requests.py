@@ -19,7 +19,7 @@ def deletion_row(reader: Reader, request_id: str) -> dict[str, Any]:
 
     :raise DeletionRequestNotFound: there is none, or it has expired.
     """
-    rows = reader.read(queries.by_id, {"request_id": request_id}).to_pylist()
+    rows = reader.rows(queries.by_id, {"request_id": request_id})
     if not rows:
         raise DeletionRequestNotFound(f"no deletion request {request_id}")
     return dict(rows[0])
@@ -56,5 +56,5 @@ def _ended(now_ns: int) -> dict[str, Any]:
 
 def finish_all(transaction: Transaction, flow_id: str, now_ns: int) -> None:
     """End the requests of a flow that is gone: one that is put anew with its id has nothing to do with them."""
-    for row in transaction.read(queries.unfinished, {"flow_id": flow_id}).to_pylist():
+    for row in transaction.rows(queries.unfinished, {"flow_id": flow_id}):
         change(transaction, row["id"], done(now_ns))

@@ -49,7 +49,7 @@ class SegmentAdder:
         self, transaction: Announcing, requests: Sequence[AddSegments]
     ) -> list[list[TamsDataError | None] | TamsDataError]:
         ids = sorted({request.flow_id for request in requests})
-        flows = {row["id"]: row for row in transaction.read(flow_queries.for_writing, {"ids": ids}).to_pylist()}
+        flows = {row["id"]: row for row in transaction.rows(flow_queries.for_writing, {"ids": ids})}
         verdicts: list[Any] = [_refusal(flows.get(request.flow_id), request) for request in requests]
         accepted = [request for request, refusal in zip(requests, verdicts, strict=True) if refusal is None]
         outcomes = iter(self._add(transaction, flows, accepted))
@@ -264,7 +264,7 @@ def remove_found(transaction: Announcing, flow: Mapping[str, Any], found: pa.Tab
     if not found.num_rows:
         return []
     keys = sorted(set(found["object_key"].to_pylist()))
-    used = transaction.read(object_queries.sizes, {"keys": keys}).to_pylist()
+    used = transaction.rows(object_queries.sizes, {"keys": keys})
     sizes = {row["key"]: row["size_bytes"] for row in used}
     orphans = _remove(transaction, flow, found, now_ns)
     timelines.subtract(transaction, flow, found, sizes, now_ns)
@@ -316,7 +316,7 @@ def _remove_unreferenced(transaction: Transaction, keys: list[int]) -> list[Orph
     gone = schema.OBJECT_INSTANCES.keys({"object_key": key} for key in unused)
     transaction.delete(schema.OBJECT_INSTANCES, gone)
     transaction.delete(schema.OBJECT_ACCESSES, gone)
-    copies = transaction.read(object_queries.copies, {"keys": unused}).to_pylist()
+    copies = transaction.rows(object_queries.copies, {"keys": unused})
     transaction.delete(schema.OBJECT_COPIES, schema.OBJECT_COPIES.keys(copies))
     ids = {row["key"]: row["id"] for row in rows}
     held = [*(instance for row in rows for instance in row["instances"]), *copies]

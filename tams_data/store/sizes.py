@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import time_ns
-from typing import Any
 
 from tams_data import schema
 from tams_data.engines.base import Database, Transaction
@@ -65,7 +64,7 @@ class Measurer:
             "after": self._after[storage_id],
             "before_ns": self._clock_ns() - SETTLED_S * NS_PER_SECOND,
         }
-        rows: list[dict[str, Any]] = self._database.read(queries.unsized, values, limit=BATCH).to_pylist()
+        rows = self._database.rows(queries.unsized, values, limit=BATCH)
         if rows:
             with ThreadPoolExecutor(_AT_ONCE, "tams-measuring") as pool:
                 stats = list(pool.map(self._media[storage_id].stat, [row["id"] for row in rows]))
@@ -78,14 +77,14 @@ class Measurer:
 
 def record(transaction: Transaction, sizes: Mapping[int, int]) -> None:
     """Note sizes in bytes by object key, of objects that have none yet, and what flows weigh with them."""
-    known = transaction.read(queries.sizes, {"keys": list(sizes)}).to_pylist()
+    known = transaction.rows(queries.sizes, {"keys": list(sizes)})
     new = {row["key"]: sizes[row["key"]] for row in known if row["size_bytes"] is None}
     if not new:
         return
     rows = [{"key": key, "size_bytes": size_bytes} for key, size_bytes in new.items()]
     transaction.update(schema.OBJECTS, schema.OBJECTS.part(["key", "size_bytes"], rows))
     more: Counter[str] = Counter()
-    for use in transaction.read(segment_queries.uses, {"keys": list(new)}).to_pylist():
+    for use in transaction.rows(segment_queries.uses, {"keys": list(new)}):
         more[use["flow_id"]] += use["count"] * new[use["object_key"]]
     flows = flow_rows(transaction, sorted(more))
     timelines = [{"flow_id": id_, "size_bytes": flow["size_bytes"] + more[id_]} for id_, flow in flows.items()]

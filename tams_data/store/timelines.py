@@ -115,7 +115,7 @@ def load(
     for one in merge(starmap(TimeRange, wanted)):
         if start_ns is not None and one.start_ns < end_ns and one.end_ns > start_ns:
             window = {"flow_id": flow_id, "start_ns": one.start_ns, "end_ns": one.end_ns}
-            existing.extend(Placed(**row) for row in transaction.read(queries.placed, window).to_pylist())
+            existing.extend(Placed(**row) for row in transaction.rows(queries.placed, window))
     return Timeline(flow_id, totals, dict.fromkeys(existing))
 
 
@@ -137,7 +137,7 @@ def subtract(
     its segments in many batches.
     """
     rows = removed.select(["start_ns", "end_ns", "object_key"]).to_pylist()
-    bounds = transaction.read(queries.bounds, {"flow_id": flow["id"]}).to_pylist()[0]
+    bounds = transaction.rows(queries.bounds, {"flow_id": flow["id"]})[0]
     row = {
         "flow_id": flow["id"],
         **bounds,

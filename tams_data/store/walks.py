@@ -25,7 +25,7 @@ class Walk:
 
 def find(reader: Reader, job: str) -> Walk:
     """Where the walk of a job stands; at the beginning before its first step."""
-    rows = reader.read(queries.walk, {"job": job}).to_pylist()
+    rows = reader.rows(queries.walk, {"job": job})
     return Walk(**rows[0]) if rows else Walk(job)
 
 

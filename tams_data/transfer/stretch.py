@@ -141,7 +141,7 @@ def _flow(reader: Reader, flow_id: str) -> dict[str, Any]:
 
 def _collected(reader: Reader, flow_id: str) -> list[dict[str, Any]]:
     """What a flow collects, as far as it is there for who asks."""
-    rows = reader.read(flow_queries.members, {"ids": [flow_id]}).to_pylist()
+    rows = reader.rows(flow_queries.members, {"ids": [flow_id]})
     there = flow_rows(reader, [row["member_id"] for row in rows])
     return [row for row in rows if row["member_id"] in there]
 
@@ -158,7 +158,7 @@ def _segments(
     reader: Reader, fetched: Callable[[Sequence[Mapping[str, Any]]], IO[bytes]], flow_id: str, window: TimeRange
 ) -> Iterator[Stored]:
     bounds = {"flow_id": flow_id, "start_ns": window.start_ns, "end_ns": window.end_ns}
-    rows = reader.read(queries.page, bounds, limit=MOST_SEGMENTS + 1).to_pylist()
+    rows = reader.rows(queries.page, bounds, limit=MOST_SEGMENTS + 1)
     if len(rows) > MOST_SEGMENTS:
         raise InvalidInput(
             f"flow {flow_id} has more than {MOST_SEGMENTS} segments in {window}", field="timerange", value=str(window)

@@ -199,6 +199,13 @@ def test_plain_values_give_the_rows_that_bound_ones_give(filled, subtests):
             assert rows, "a case that finds nothing compares nothing"
 
 
+def test_rows_one_by_one_are_those_of_the_table(filled, subtests):
+    for query, values, options in CASES:
+        with subtests.test(query=f"{query.__module__}.{query.__name__}", values=values, options=options):
+            rows, others = filled.rows(query, values, **options), filled.read(query, values, **options).to_pylist()
+            assert sorted(rows, key=repr) == sorted(others, key=repr)
+
+
 def test_no_query_compares_a_column_with_itself(subtests):
     for query, values, options in CASES:
         with subtests.test(query=f"{query.__module__}.{query.__name__}", options=options):

@@ -220,6 +220,10 @@ class Watched:
         self.read_of.append(query)
         return self._transaction.read(query, *args, **options)
 
+    def rows(self, query: Any, *args: Any, **options: Any) -> Any:
+        self.read_of.append(query)
+        return self._transaction.rows(query, *args, **options)
+
     def insert(self, table: schema.Table, rows: Any) -> None:
         if rows.num_rows:
             self.written.append(table.name)

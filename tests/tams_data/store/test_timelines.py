@@ -221,9 +221,9 @@ def test_segments_beyond_either_end_are_placed_without_a_look_at_the_others(data
     reads = []
 
     class Watched:
-        def read(self, query, values):
+        def rows(self, query, values):
             reads.append(query)
-            return database.read(query, values)
+            return database.rows(query, values)
 
     (totals,) = rows_of(database, schema.FLOW_TIMELINES)
     timelines.load(Watched(), "f", totals, wanted)
@@ -243,9 +243,9 @@ def test_a_segment_without_two_ends_is_refused_without_a_look_at_the_others(data
         def __getattr__(self, name):
             return getattr(self._transaction, name)
 
-        def read(self, query, values, **options):
+        def rows(self, query, values, **options):
             reads.append(query)
-            return self._transaction.read(query, values, **options)
+            return self._transaction.rows(query, values, **options)
 
     adder = SegmentAdder(iter(range(100, 200)).__next__, (), Allocations())
     wanted = [segment("c", *bounds) for bounds in ((MIN_NS, MAX_NS), (15, MAX_NS), (5, 5))]
