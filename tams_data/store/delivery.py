@@ -13,7 +13,9 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import partial
 from time import monotonic, time_ns
 from typing import Any
@@ -59,7 +61,7 @@ LOOK_S = 1.0
 """How often it is looked for events of other processes and for what is to be tried again, in seconds."""
 
 LONGEST_S = 600
-"""The longest wait before another attempt, in seconds."""
+"""The longest wait before another attempt, in seconds, whatever the receiver asks for."""
 
 _TERM_NS = 60 * NS_PER_SECOND
 """For how long a process has a webhook to itself: several times as long as a turn may take."""
@@ -86,13 +88,24 @@ def retry_s(attempts: int) -> int:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why an event was not taken, and for how many seconds the receiver wants to be left alone."""
+
+    reason: str
+    wait_s: int = 0
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True)
 class Turn:
     """What came of sending to a webhook: how far it got, and why no further."""
 
     webhook_id: str
     position: int
     sent: int
-    failure: str | None
+    failure: Failure | None
     now_ns: int
 
 
@@ -228,7 +241,7 @@ class Deliverer:
                     break
         return Turn(row["id"], position, sent, failure, self._clock_ns())
 
-    def _send(self, http: httpx.Client, url: str, sequence: int, body: Callable[[], bytes]) -> str | None:
+    def _send(self, http: httpx.Client, url: str, sequence: int, body: Callable[[], bytes]) -> Failure | None:
         """Send an event; None, or why the receiver has not taken it."""
         try:
             content = body()
@@ -236,20 +249,19 @@ class Deliverer:
             raise  # which says nothing of this event
         except Exception as error:  # noted with the webhook, which would try for ever otherwise
             log.error("event %s cannot be told", sequence, exc_info=error)
-            return f"event {sequence} cannot be told: {type(error).__name__}"
+            return Failure(f"event {sequence} cannot be told: {type(error).__name__}")
         try:
             with http.stream("POST", url, content=content) as response:
-                size = 0
-                for chunk in response.iter_raw():
-                    size += len(chunk)
-                    if size > _ANSWER_BYTES:
-                        break
+                _read_some(response)
         except httpx.LocalProtocolError:
-            return "its URL or its key cannot be sent"  # the error itself says the key
+            return Failure("its URL or its key cannot be sent")  # the error itself says the key
         except (httpx.HTTPError, httpx.InvalidURL, DestinationRefused) as error:
-            return str(error) or type(error).__name__
+            return Failure(str(error) or type(error).__name__)
         # A receiver that has moved is to be told so by its owner: redirects are not followed.
-        return None if response.is_success else f"the receiver answered {response.status_code}"
+        if response.is_success:
+            return None
+        wait_s = _wanted_wait_s(response.headers.get("Retry-After", ""), self._clock_ns())
+        return Failure(f"the receiver answered {response.status_code}", wait_s)
 
     def _held(self, transaction: Transaction, webhook_id: str) -> dict[str, Any] | None:
         """A webhook that this process may send to from now on; None when another does, or nobody is to."""
@@ -274,6 +286,31 @@ class Deliverer:
         if row["status"] in _ENABLED:  # otherwise it was disabled meanwhile, and stays so
             changed |= _outcome(row, turn, most_attempts)
         _change(transaction, changed)
+
+
+def _read_some(response: httpx.Response) -> None:
+    """Read an answer, if it is short, so that the connection can be used again. What it says is in its status."""
+    size = 0
+    with suppress(httpx.TransportError):
+        for chunk in response.iter_raw():
+            size += len(chunk)
+            if size > _ANSWER_BYTES:
+                return
+
+
+def _wanted_wait_s(retry_after: str, now_ns: int) -> int:
+    """What a receiver's `Retry-After` asks for (RFC 9110, 10.2.3), in seconds; 0 when it is neither of its forms.
+
+    >>> _wanted_wait_s("30", 0), _wanted_wait_s("Thu, 01 Jan 1970 00:01:00 GMT", 0), _wanted_wait_s("soon", 0)
+    (30, 60, 0)
+    """
+    if retry_after.isdecimal() and retry_after.isascii():
+        return min(int(retry_after[:9]), LONGEST_S)
+    try:
+        until_s = int(parsedate_to_datetime(retry_after).timestamp())
+    except ValueError:
+        return 0
+    return min(max(until_s - now_ns // NS_PER_SECOND, 0), LONGEST_S)
 
 
 def _enabled(reader: Reader, webhook_id: str) -> dict[str, Any] | None:
@@ -311,7 +348,8 @@ def _outcome(row: Mapping[str, Any], turn: Turn, most_attempts: int) -> dict[str
         return {"status": "started", "attempts": None, "next_ns": None}
     attempts = 1 if turn.sent else (row["attempts"] or 0) + 1
     if attempts < most_attempts:
-        return {"attempts": attempts, "next_ns": turn.now_ns + retry_s(attempts) * NS_PER_SECOND}
+        wait_s = max(retry_s(attempts), turn.failure.wait_s)
+        return {"attempts": attempts, "next_ns": turn.now_ns + wait_s * NS_PER_SECOND}
     summary = f"an event was not taken in {count_of(attempts, 'attempt')}: {turn.failure}"
     log.error("webhook %s has failed, and is sent no more: %s", turn.webhook_id, summary)
     error = {"type": "DeliveryFailed", "summary": summary, "time": clock(turn.now_ns)}

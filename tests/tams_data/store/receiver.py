@@ -15,6 +15,9 @@ class Receiver:
 
     def __init__(self, answer: Callable[[Any], int] = lambda _: 200) -> None:
         self.answer = answer
+        self.answer_headers: dict[str, str] = {}
+        self.answer_length = 0
+        """Of so many bytes of a body that is said to come, none does."""
         self.bodies: list[Any] = []
         self.headers: list[dict[str, str]] = []
         receiver = self
@@ -31,7 +34,9 @@ class Receiver:
                 self.send_response(status)
                 if status in (301, 307):
                     self.send_header("Location", f"{receiver.url}/moved")
-                self.send_header("Content-Length", "0")
+                for name, value in receiver.answer_headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(receiver.answer_length))
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -317,6 +317,26 @@ def test_an_answer_that_is_no_success_is_a_failure(store, receiver, caplog, stat
     assert reason in caplog.text
 
 
+@pytest.mark.parametrize(("asked", "waited"), [("120", 120), ("1", 1), ("86400", 600), ("later", 1)])
+def test_a_receiver_is_left_alone_for_as_long_as_it_asks(store, receiver, asked, waited):
+    receiver.answer, receiver.answer_headers = lambda _: 503, {"Retry-After": asked}
+    webhook_id = hook(store, receiver)
+    store.put_flow(flow(id="f"))
+    before_ns = delivery.time_ns()
+    store.jobs.run_due()
+    assert (row_of(store, webhook_id)["next_ns"] - before_ns) // NS_PER_SECOND == waited
+
+
+def test_what_an_answer_says_after_its_status_is_not_waited_for(store, receiver, monkeypatch):
+    monkeypatch.setattr(delivery, "ANSWER_S", 0.3)
+    receiver.answer_length = 10
+    webhook_id = hook(store, receiver)
+    store.put_flow(flow(id="f"))
+    store.jobs.run_due()
+    assert receiver.types == ["sources/created", "flows/created"], "each once"
+    assert row_of(store, webhook_id)["attempts"] is None
+
+
 @pytest.fixture
 def patient(monkeypatch) -> None:
     """Receivers may take as long as they like."""
