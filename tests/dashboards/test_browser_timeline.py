@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tams_data.client import TamsClient
 from tests.api.builders import video_flow
@@ -64,12 +65,17 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
+def place(element: Locator) -> FloatRect:
+    """Where an element is. One that is drawn anew has no place for a moment."""
+    until = monotonic() + WAIT_MS / 1000
+    while (found := element.bounding_box()) is None:
+        assert monotonic() < until, "it is not drawn"
+    return found
+
+
 def click_row(page: Page, name: str, part: float) -> None:
     """Click on the bar of a flow, at a part of the figure's width."""
-    figure = page.locator(".bk-Figure").bounding_box()
-    row = page.locator(".rows li", has_text=name).first.bounding_box()
-    assert figure is not None
-    assert row is not None
+    figure, row = place(page.locator(".bk-Figure")), place(page.locator(".rows li", has_text=name).first)
     page.mouse.click(figure["x"] + figure["width"] * part, row["y"] + ROW_PX * 0.7)
 
 
@@ -97,8 +103,7 @@ def test_the_wheel_zooms_from_years_to_frames(opened: Watched):
     press(page, "Latest")
     expect(page.locator(".ends")).to_contain_text("1 min 3 s", timeout=WAIT_MS)
     page.wait_for_function(f"() => ({_BARS})().left.length == 5", timeout=WAIT_MS)
-    figure = page.locator(".bk-Figure").bounding_box()
-    assert figure is not None
+    figure = place(page.locator(".bk-Figure"))
     page.mouse.move(figure["x"] + figure["width"] * 0.4, figure["y"] + 100)
     while bars(page)["end"] - bars(page)["start"] > 40e6:
         page.mouse.wheel(0, -300)
@@ -110,8 +115,7 @@ def test_dragging_pans_and_asks_for_what_comes_into_view(opened: Watched):
     page = opened.page
     press(page, "+ Zoom in")
     expect(page.locator(".ends")).to_contain_text("31.5 s", timeout=WAIT_MS)
-    told, figure = seen(page), page.locator(".bk-Figure").bounding_box()
-    assert figure is not None
+    told, figure = seen(page), place(page.locator(".bk-Figure"))
     page.mouse.move(figure["x"] + 600, figure["y"] + 100)
     page.mouse.down()
     page.mouse.move(figure["x"] + 300, figure["y"] + 100, steps=6)
