@@ -4,7 +4,7 @@ A query is asked on these tables in place of the store's, so that nothing has to
 full, sums are right, and a list is never told what it may not show. What is seen of a table follows from its columns:
 
     tag_terms           rows with a tag `auth_classes` that the caller may read: sources, flows, webhooks, events
-    flow_id             rows of flows that are seen
+    flow_id             rows of flows that are seen: of all, or of the one that a query is about
     object_key          rows of objects that are seen
     none of these       nothing, but for the tables of `_EVERYBODYS`
 
@@ -49,7 +49,9 @@ class Restricted:
     everywhere: bool
 
     def __call__(self, tables: Tables, *, seen_by: tuple[Sequence[Bound], Sequence[Bound], Bound], **given: Any) -> Any:
-        return self.query(Visible(tables, seen_by, everywhere=self.everywhere), **given)
+        # What asks for one flow is not to look at the tags of all. Analyses may compare it with others.
+        about = None if self.everywhere else given.get("flow_id")
+        return self.query(Visible(tables, seen_by, everywhere=self.everywhere, about=about), **given)
 
     @staticmethod
     def bound(values: Mapping[str, Value] | None, seen_by: Value) -> dict[str, Value]:
@@ -61,10 +63,18 @@ class Visible:
     """The tables that a caller sees, by attribute like those they are made of."""
 
     def __init__(
-        self, tables: Tables, seen_by: tuple[Sequence[Bound], Sequence[Bound], Bound], *, everywhere: bool
+        self,
+        tables: Tables,
+        seen_by: tuple[Sequence[Bound], Sequence[Bound], Bound],
+        *,
+        everywhere: bool,
+        about: Bound | None = None,
     ) -> None:
-        """`seen_by`: terms of the tags that let read, those that let delete, and who asks."""
-        self._tables, self._everywhere = tables, everywhere
+        """`seen_by`: terms of the tags that let read, those that let delete, and who asks.
+
+        With `about`, the id of a flow, rows of other flows are hidden as well.
+        """
+        self._tables, self._everywhere, self._about = tables, everywhere, about
         self._reading, self._deleting, self._name = seen_by
         self._made: dict[str, ir.Table] = {}
 
@@ -86,7 +96,8 @@ class Visible:
         if "tag_terms" in table.columns:
             return tags.matching(table, any_of=(self._reading,))
         if "flow_id" in table.columns:
-            return table.filter(table.flow_id.isin(self.flows.id))
+            flows = self.flows if self._about is None else self.flows.filter(self.flows.id == self._about)
+            return table.filter(table.flow_id.isin(flows.id))
         if "object_key" in table.columns:
             return table.filter(table.object_key.isin(self.objects.key))
         return table.filter(ibis.literal(False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import ibis
@@ -11,10 +12,11 @@ import pytest
 from tams_data import schema
 from tams_data.access import TAG, Caller, Scope
 from tams_data.engines.base import UNBOUND
+from tams_data.engines.compiling import sql_of
 from tams_data.errors import NotPermitted
 from tams_data.queries import objects
 from tams_data.queries import segments as segment_queries
-from tams_data.queries.visible import Visible
+from tams_data.queries.visible import Restricted, Visible
 from tams_data.seen import SeenDatabase, SeenReader
 from tests.conftest import ENGINES
 from tests.tams_data.builders import BACKEND, MULTI, Commands, flow, fragmented_flow, insert, segment, uncontrolled
@@ -126,6 +128,21 @@ def test_an_analyst_sees_the_same_with_plain_values(filled):
             found = connection.to_pyarrow(seen).to_pylist()
         reader = SeenReader(filled, NEWS, everywhere=True)
         assert sorted(found, key=repr) == sorted(rows(reader, name).to_pylist(), key=repr)
+
+
+@pytest.mark.parametrize(("about", "expected"), [(A, {A}), (B, set()), (M, set()), ("gone", set())])
+def test_what_is_asked_about_one_flow_is_that_flows_and_seen(filled, about, expected):
+    with filled.connected() as connection:
+        seen = Visible(connection.tables, NEWS.seen_by, everywhere=False, about=about)
+        assert set(connection.to_pyarrow(seen.segments)["flow_id"].to_pylist()) == expected
+
+
+def test_a_page_of_segments_of_one_flow_is_planned_without_the_tags_of_all(filled):
+    values = {"flow_id": A, "start_ns": 0, "end_ns": 99}
+    query = Restricted(segment_queries.page, everywhere=False)
+    sql = sql_of(query, query.bound(values, NEWS.seen_by), limit=9, reverse=False)
+    of_flows = sql[sql.index('FROM "flows"') :]
+    assert re.search(r'"id" = \$flow_id\b', of_flows), sql
 
 
 @pytest.mark.parametrize(("keys", "expected"), [([1, 2], {1, 2}), ([4, 5], set()), ([99], set())])
