@@ -41,25 +41,25 @@ def in_process(path: Path, *, segments: int, flows: int) -> Iterator[Figure]:
 
     def ours(i: int) -> None:
         with database.snapshot() as reader:
-            rows = reader.read(queries.page, window(i), reverse=False, limit=LIMIT + 1)
-            objects_with_instances(reader, set(rows["object_key"].to_pylist()))
+            rows = reader.rows(queries.page, window(i), reverse=False, limit=LIMIT + 1)
+            objects_with_instances(reader, {row["object_key"] for row in rows})
+
+    cursor = database.ibis().con  # the same database
 
     def by_hand(i: int) -> None:
-        cursor = database._cursor().cursor  # the same connection
         cursor.begin()
-        rows = cursor.execute(PAGE_SQL, window(i)).fetch_arrow_table()
-        keys = rows["object_key"].to_pylist()
-        named = {f"k{n}": key for n, key in enumerate(keys)}
+        found = cursor.execute(PAGE_SQL, window(i))
+        key = [name for name, *_ in found.description].index("object_key")
+        named = {f"k{n}": row[key] for n, row in enumerate(found.fetchall())}
         for sql in (OBJECTS_SQL, INSTANCES_SQL):
-            text = sql.format(keys=", ".join(f"${name}" for name in named))
-            cursor.execute(text, named).fetch_arrow_table().to_pylist()
+            cursor.execute(sql.format(keys=", ".join(f"${name}" for name in named)), named).fetchall()
         cursor.rollback()
 
     def first(i: int) -> None:
-        database.read(queries.page, values(i, 0, MAX_NS), reverse=False, limit=LIMIT + 1)
+        database.rows(queries.page, values(i, 0, MAX_NS), reverse=False, limit=LIMIT + 1)
 
     def middle(i: int) -> None:
-        database.read(queries.page, values(i, each_flow // 2, MAX_NS), reverse=False, limit=LIMIT + 1)
+        database.rows(queries.page, values(i, each_flow // 2, MAX_NS), reverse=False, limit=LIMIT + 1)
 
     our_ms, hand_ms = interleaved_ms(ours, by_hand)
     yield ratio_at_most(
