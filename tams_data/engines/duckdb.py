@@ -46,8 +46,8 @@ from tams_data.engines.base import (
     Transaction,
     check_version,
 )
-from tams_data.engines.compiling import COMPILER, batches_of, compiled
-from tams_data.engines.fetching import Fetch, R, as_rows, as_table
+from tams_data.engines.compiling import COMPILER, compiled
+from tams_data.engines.fetching import Fetch, FetchingReader, R
 from tams_data.engines.steps import filled
 from tams_data.errors import DatabaseLocked, StoreUnavailable, TransactionConflict
 
@@ -97,22 +97,13 @@ def _said(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-class _Cursor:
+class _Cursor(FetchingReader):
     """Reads and writes through one DuckDB cursor, in whatever transaction it is in."""
 
     sorts = True
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self.cursor = cursor
-
-    def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
-        batches = [self._fetched(query, batch, options, as_table) for batch in batches_of(values or {})]
-        return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
-
-    def rows(
-        self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable
-    ) -> list[dict[str, Any]]:
-        return [row for batch in batches_of(values or {}) for row in self._fetched(query, batch, options, as_rows)]
 
     def batches(self, query: Query, /, **options: Hashable) -> Iterator[pa.RecordBatch]:
         sql = compiled(query, {}, **options).sql

@@ -39,8 +39,8 @@ from tams_data.engines.base import (
     Transaction,
     check_version,
 )
-from tams_data.engines.compiling import batches_of, compiled
-from tams_data.engines.fetching import Fetch, R, as_rows, as_table
+from tams_data.engines.compiling import compiled
+from tams_data.engines.fetching import Fetch, FetchingReader, R
 from tams_data.engines.retrying import retried
 from tams_data.engines.steps import filled
 from tams_data.errors import CommitUnconfirmed, StoreUnavailable, TransactionConflict
@@ -97,7 +97,7 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {cause}"
 
 
-class _Reads:
+class _Reads(FetchingReader):
     """Reads in one transaction of VAST."""
 
     sorts = False
@@ -105,15 +105,6 @@ class _Reads:
     def __init__(self, backend: Backend, snapshot: Snapshot) -> None:
         self._backend = backend
         self._snapshot = snapshot
-
-    def read(self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable) -> pa.Table:
-        batches = [self._fetched(query, batch, options, as_table) for batch in batches_of(values or {})]
-        return batches[0] if len(batches) == 1 else pa.concat_tables(batches)
-
-    def rows(
-        self, query: Query, values: Mapping[str, binding.Value] | None = None, /, **options: Hashable
-    ) -> list[dict[str, Any]]:
-        return [row for batch in batches_of(values or {}) for row in self._fetched(query, batch, options, as_rows)]
 
     def _fetched(
         self, query: Query, values: Mapping[str, binding.Value], options: Mapping[str, Hashable], fetch: Fetch[R]
