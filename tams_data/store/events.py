@@ -232,7 +232,7 @@ def _segments(
     reader: Reader, arrays: Sequence[Sequence[Any]], get_urls: Urls, with_object_timerange: bool
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [dict.fromkeys(SEGMENT) | dict(zip(SEGMENT, array, strict=False)) for array in arrays]
-    objects = objects_with_instances(reader, {row["object_key"] for row in rows})
+    objects = _objects(reader, rows)
     init_keys = [one["init_object_key"] for one in objects.values() if one["init_object_key"] is not None]
     inits = objects_with_instances(reader, init_keys)
     return [
@@ -245,6 +245,16 @@ def _segments(
         )
         for row in rows
     ]
+
+
+def _objects(reader: Reader, rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """The objects of segments by key, those that are still there.
+
+    A sole writer that starts anew goes on after the highest key in use: an event may have one that is another's by now.
+    """
+    ids = {row["object_key"]: row["object_id"] for row in rows}
+    found = objects_with_instances(reader, ids.keys())
+    return {key: one for key, one in found.items() if one["id"] == ids[key]}
 
 
 def _used(row: Mapping[str, Any], objects: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tams_data.store.delivery import Pruner
 from tams_data.store.events import TYPES
 from tams_data.store.seen import seen_by
 from tams_data.store.store import Store
-from tams_data.timerange import NS_PER_SECOND
+from tams_data.timerange import NS_PER_SECOND, TimeRange
 from tests import vast_engine
 from tests.tams_data.builders import MULTI, event_row, flow, rows_of, segment, uncontrolled
 from tests.tams_data.store.receiver import Receiver
@@ -229,6 +229,24 @@ def test_segments_that_are_gone_by_then_are_told_nevertheless(store, receiver):
         "flow_id": "f",
         "segments": [{"object_id": "o", "timerange": "[0:10_0:20)", "get_urls": []}],
     }
+
+
+def test_segments_that_are_gone_by_then_have_no_urls_of_what_came_since(store, receiver):
+    """Of a store that is opened anew by its sole writer, the next object has the key of the last one."""
+    store.put_flow(flow(id="f"))
+    store.jobs.run_due()
+    hook(store, receiver)
+    store.add_segments("f", [uncontrolled("gone", 0, 10)])
+    store.delete_segments("f", TimeRange.eternity())
+    anew = Store(store.database, {})
+    anew.add_segments("f", [uncontrolled("new", 0, 10)])
+    anew._writer.close()
+    store.jobs.run_due()
+    told = [one for body in receiver.bodies for one in body["event"].get("segments", ())]
+    assert [(one["object_id"], [url["url"] for url in one["get_urls"]]) for one in told] == [
+        ("gone", []),
+        ("new", ["https://elsewhere.example/new"]),
+    ]
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
