@@ -54,7 +54,7 @@ def fetch(url: str, *, most_bytes: int, destinations: Destinations) -> Iterator[
             length = _length(response, most_bytes)
             content_type = response.headers.get("Content-Type", "application/octet-stream")
             yield Incoming(length, content_type, _Body(response.iter_raw(_CHUNK)), NO_CHECKSUMS)
-    except (httpx.HTTPError, httpx.InvalidURL, DestinationRefused) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, DestinationRefused) as error:
         # Not the URL itself: it may be presigned, and errors are logged and kept.
         raise FetchFailed(f"cannot fetch an object from {_host(url)}: {str(error) or type(error).__name__}") from error
 
@@ -76,7 +76,7 @@ def _length(response: httpx.Response, most_bytes: int) -> int:
 def _host(url: str) -> str:
     try:
         return httpx.URL(url).host
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: a host that IDNA 2008 has no name for
         return "a URL that cannot be read"
 
 

@@ -253,7 +253,7 @@ class Deliverer:
         try:
             with http.stream("POST", url, content=content) as response:
                 _read_some(response)
-        except httpx.LocalProtocolError:
+        except (httpx.LocalProtocolError, UnicodeError):  # UnicodeError: a host that IDNA 2008 has no name for
             return Failure("its URL or its key cannot be sent")  # the error itself says the key
         except (httpx.HTTPError, httpx.InvalidURL, DestinationRefused) as error:
             return Failure(str(error) or type(error).__name__)

@@ -207,3 +207,12 @@ def test_bytes_are_not_fetched_from_where_no_requests_go(port: int, path: str) -
         fetch(f"http://127.0.0.1:{port}{path}", most_bytes=99, destinations=allowed),
     ):
         pass
+
+
+@pytest.mark.parametrize("host", ["xn--ls8h.la", "xn--a", "xn--"])
+def test_bytes_at_a_host_that_idna_has_no_name_for_cannot_be_fetched(host: str) -> None:
+    with (
+        pytest.raises(FetchFailed, match="a URL that cannot be read"),
+        fetch(f"https://{host}/", most_bytes=99, destinations=PUBLIC),
+    ):
+        pass

@@ -399,6 +399,16 @@ def test_a_key_that_cannot_be_sent_is_not_told(store, receiver, caplog):
     assert "secret" not in row["error"] + caplog.text
 
 
+def test_a_webhook_at_a_host_that_idna_has_no_name_for_is_given_up(store, receiver):
+    """Browsers know such hosts, and so do URLs as Pydantic takes them."""
+    webhook_id = store.create_webhook({"url": "https://xn--ls8h.la/", "events": TYPES})
+    store.put_flow(flow(id="f"))
+    for _ in range(ATTEMPTS):
+        store.jobs.run_due()
+        due_now(store, webhook_id)
+    assert row_of(store, webhook_id)["status"] == "error"
+
+
 def test_a_destination_that_is_not_allowed_is_refused_and_not_sent_to(store, receiver, caplog):
     webhook_id = hook(store, receiver)
     store.destinations = store._deliverer._destinations = PUBLIC
