@@ -308,7 +308,7 @@ def _wanted_wait_s(retry_after: str, now_ns: int) -> int:
         return min(int(retry_after[:9]), LONGEST_S)
     try:
         until_s = int(parsedate_to_datetime(retry_after).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: of a number that no date has
         return 0
     return min(max(until_s - now_ns // NS_PER_SECOND, 0), LONGEST_S)
 

@@ -335,7 +335,17 @@ def test_an_answer_that_is_no_success_is_a_failure(store, receiver, caplog, stat
     assert reason in caplog.text
 
 
-@pytest.mark.parametrize(("asked", "waited"), [("120", 120), ("1", 1), ("86400", 600), ("later", 1)])
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        ("120", 120),
+        ("1", 1),
+        ("86400", 600),
+        ("later", 1),
+        pytest.param(f"Thu, 01 Jan {'9' * 20} 00:00:00 GMT", 1, id="no-year"),
+        pytest.param(f"Thu, 01 Jan 2060 00:00:00 +{'9' * 20}", 1, id="no-zone"),
+    ],
+)
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks(store, receiver, asked, waited):
     receiver.answer, receiver.answer_headers = lambda _: 503, {"Retry-After": asked}
     webhook_id = hook(store, receiver)
