@@ -100,7 +100,8 @@ def _media(reader: Reader, row: Mapping[str, Any], window: TimeRange) -> str:
     growing = row["status"] in _GROWING and (row["end_ns"] is None or window.end_ns > row["end_ns"])
     most = MOST_LIVE_SEGMENTS if growing else MOST_SEGMENTS
     bounds = {"flow_id": row["id"], "start_ns": window.start_ns, "end_ns": window.end_ns}
-    found = reader.rows(queries.page, bounds, reverse=growing, limit=most + 1)
+    # What no window can be: a query with it would find what lies around the epoch.
+    found = [] if window.is_never else reader.rows(queries.page, bounds, reverse=growing, limit=most + 1)
     listed = found[:most][::-1] if growing else found[:most]
     entries = _entries(reader, listed, row["container"])
     target_ns = row["longest_ns"] or 0

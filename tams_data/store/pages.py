@@ -27,8 +27,10 @@ def segments_page(
     """Up to `limit` segments of a flow that share media time with the window, in time order: see `queries.page`.
 
     An engine that cannot sort sends all that a window has. So the window is read in stretches, until there are
-    enough: each segment is taken from the first that it reaches into.
+    enough: each segment is taken from the first that it reaches into. A window that is never has none.
     """
+    if window.is_never:
+        return []
     values = {"flow_id": flow_id} if object_key is None else {"flow_id": flow_id, "object_key": object_key}
     page: list[dict[str, Any]] = []
     # One object is used by few segments.

@@ -58,7 +58,7 @@ def test_a_gap_and_another_offset_are_discontinuities(client: CheckedClient) -> 
 
 def test_a_range_takes_the_segments_in_it(client: CheckedClient) -> None:
     flow = client.create_flow(video_flow())
-    client.add(flow["id"], "[0:0_1:0)", "[1:0_3:0)", "[3:0_6:0)")
+    client.add(flow["id"], "[-1:0_1:0)", "[1:0_3:0)", "[3:0_6:0)")
     assert durations(playlist_of(client, flow["id"], timerange="[1:0_3:0)")) == [2]
     assert durations(playlist_of(client, flow["id"], timerange="()")) == []
 

@@ -534,6 +534,13 @@ def test_segments_of_a_time_range(
     assert found == (expected[::-1] if reverse else expected)
 
 
+@pytest.mark.parametrize("asked", ["()", "", "[0:0_0:0)"])
+def test_never_has_no_segments_not_even_around_the_epoch(client: CheckedClient, asked: str) -> None:
+    flow = client.create_flow(video_flow())
+    client.add(flow["id"], "[-1:0_1:0)")
+    assert client.timeranges(flow["id"], timerange=asked) == []
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
