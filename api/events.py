@@ -6,6 +6,7 @@ and each is sent away after a time: clients of such streams come again by themse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from time import monotonic, sleep
@@ -43,6 +44,7 @@ _AT_LEAST_S = 0.1
 """So long it is waited for more before events are read again: in a storm of commits each would read after each."""
 
 _LAST_EVENT_ID = "Last-Event-ID"
+_PLACE = re.compile(r"[0-9]{1,19}")
 _TYPES = "|".join(TYPES)
 
 
@@ -118,7 +120,7 @@ def _position(after: int | None) -> int:
     last = last_sequence(store().database) or 0
     if text is None:
         return last if after is None else min(after, last)
-    if not (text.isascii() and text.isdecimal()):
+    if not _PLACE.fullmatch(text):
         raise InvalidInput(f"{_LAST_EVENT_ID} {text!r} is not the id of an event", field=_LAST_EVENT_ID, value=text)
     return min(int(text), last)
 

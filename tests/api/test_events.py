@@ -208,6 +208,7 @@ def test_listeners_are_few_and_those_who_left_make_room(service_url: str) -> Non
     ("query", "headers", "field"),
     [
         pytest.param({}, {"Last-Event-ID": "x"}, "Last-Event-ID", id="last-event-id"),
+        pytest.param({}, {"Last-Event-ID": "9" * 5000}, "Last-Event-ID", id="last-event-id-of-no-size"),
         pytest.param({"after": "-1"}, {}, "after", id="after"),
         pytest.param({"events": "flows/made"}, {}, "events", id="events"),
         pytest.param({"flow_ids": ""}, {}, "flow_ids", id="flow-ids"),
