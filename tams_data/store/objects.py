@@ -390,9 +390,8 @@ def _check_reuse(known: Any, segment: ObjectUse, init_key: int | None) -> None:
 def _check_meant_for(allocated: Any, flow_id: str, name: str) -> None:
     if allocated is not None and allocated.flow_id != flow_id:
         object_id = allocated.object_id
-        raise ObjectConflict(
-            f"object {object_id!r} was allocated for flow {allocated.flow_id}", field=name, value=object_id
-        )
+        # Not for which: that flow may be hidden from who asks.
+        raise ObjectConflict(f"object {object_id!r} was not allocated for flow {flow_id}", field=name, value=object_id)
 
 
 def check_labels(get_urls: Sequence[tuple[str, str]], labels: Collection[str]) -> None:

@@ -321,6 +321,13 @@ def test_an_object_of_another_cannot_be_used_in_a_flow_of_ones_own(news: Tenant,
     assert news.client.post(f"/flows/{news.flows[0]}/segments", json=segment).status_code == 404
 
 
+def test_who_uses_what_is_allocated_for_anothers_flow_is_not_told_which(news: Tenant, sport: Tenant) -> None:
+    segment = {"object_id": sport.objects[-1], "timerange": "[60:0_61:0)"}
+    answer = news.client.post(f"/flows/{news.flows[0]}/segments", json=segment)
+    assert answer.status_code == 400
+    assert [one for one in sport.flows if one in answer.text] == []
+
+
 def test_a_flow_of_another_cannot_be_collected(news: Tenant, sport: Tenant) -> None:
     flow = multi_flow(flow_collection=[{"id": sport.flows[0]}])
     answer = news.client.put(f"/flows/{flow['id']}", json=flow)

@@ -158,7 +158,7 @@ def test_an_allocated_object_may_be_elsewhere_too(database, two):
 def test_an_object_is_meant_for_the_flow_it_was_allocated_for_until_it_is_registered(database, two):
     two.allocate("f", "a")
     (refused,) = two.add("g", segment("a", 0, 10))
-    assert str(refused) == "object 'a' was allocated for flow f"
+    assert str(refused) == "object 'a' was not allocated for flow g"
     assert two.add("f", segment("a", 0, 10)) == [None]
     assert two.add("g", segment("a", 0, 10)) == [None]
     assert objects(database)["a"]["first_flow_id"] == "f"
