@@ -198,6 +198,7 @@ def test_a_range_gives(client: FlaskClient, asked: str, status: int, expected: t
 
 
 ETAG = f'"{SHA256.hexdigest()}"'
+NO_DATE = f"Thu, 01 Jan {'9' * 20} 00:00:00 GMT"
 
 
 @pytest.mark.usefixtures("stored")
@@ -212,6 +213,8 @@ ETAG = f'"{SHA256.hexdigest()}"'
         pytest.param({"Range": "bytes=0-9", "If-Range": ETAG}, 206, id="range-of-the-same"),
         pytest.param({"Range": "bytes=0-9", "If-Range": '"x"'}, 200, id="range-of-another"),
         pytest.param({"If-Match": '"x"'}, 412, id="another-is-asked-for"),
+        pytest.param({"If-Modified-Since": NO_DATE}, 200, id="modified-since-no-date"),
+        pytest.param({"Range": "bytes=0-9", "If-Range": NO_DATE}, 200, id="range-of-no-date"),
     ],
 )
 def test_a_condition_gives(client: FlaskClient, headers: dict[str, str], status: int) -> None:
