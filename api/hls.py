@@ -118,10 +118,10 @@ def _note(following: Mapping[str, Any]) -> str:
 
 
 def _before(reader: Reader, bounds: Mapping[str, Any], first_ns: int) -> tuple[int, int]:
-    """How many segments, and runs of them, of the window come before the first that is listed."""
+    """How many entries, and runs of them, of the window come before the first that is listed."""
     values = {**bounds, "end_ns": first_ns + 1, "seam_ns": playlist.SEAMLESS_NS}
     (counted,) = reader.rows(queries.runs, values)
-    return counted["segments"] - 1, counted["runs"] - 1
+    return counted["entries"] - 1, counted["runs"] - 1
 
 
 def _entries(reader: Reader, rows: list[dict[str, Any]], container: str | None) -> list[Entry]:

@@ -63,19 +63,24 @@ def extent(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound) ->
 
 
 def runs(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, seam_ns: Bound) -> ir.Table:
-    """One row: how many `segments` of a flow share time with the window, and in how many `runs` they come.
+    """One row: how many `entries` the segments of a flow that share time with the window are, and in how many `runs`.
 
-    A run ends where more than `seam_ns` lie between two segments, or between their time stamps' offsets.
+    Segments that follow each other and use one object at one offset are one entry. A run ends where more than `seam_ns`
+    lie between two entries, or between their time stamps' offsets.
     """
     found = _of_flow(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns)
-    found = found.select("start_ns", "end_ns", offset_ns=found.ts_offset_ns.fill_null(0))
+    found = found.select("start_ns", "end_ns", "object_key", offset_ns=found.ts_offset_ns.fill_null(0))
     in_order = ibis.window(order_by="start_ns")
     before = found.select(
         gap_ns=found.start_ns - found.end_ns.lag().over(in_order),
         jump_ns=found.offset_ns - found.offset_ns.lag().over(in_order),
+        is_again=(found.object_key == found.object_key.lag().over(in_order)).fill_null(False),
     )
-    goes_on = (before.gap_ns.abs() <= seam_ns) & (before.jump_ns.abs() <= seam_ns)
-    return before.aggregate(segments=before.count(), runs=(~goes_on.fill_null(False)).sum().fill_null(0))
+    is_again = before.is_again & (before.jump_ns == 0)
+    goes_on = is_again | ((before.gap_ns.abs() <= seam_ns) & (before.jump_ns.abs() <= seam_ns))
+    return before.aggregate(
+        entries=(~is_again.fill_null(False)).sum().fill_null(0), runs=(~goes_on.fill_null(False)).sum().fill_null(0)
+    )
 
 
 def covered_by(

@@ -142,6 +142,24 @@ def test_a_flow_that_grows_shows_its_last_segments(client: CheckedClient, monkey
         assert {key: earlier[key] for key in shared} == {key: later[key] for key in shared}
 
 
+def test_numbers_stay_where_parts_of_an_object_are_listed_once(
+    client: CheckedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hls, "MOST_LIVE_SEGMENTS", 3)
+    flow = client.create_flow(video_flow(status="ingesting"))
+    (whole,) = client.allocate(flow["id"])
+    part = {"object_id": whole, "object_timerange": "[0:0_3:0)"}
+    client.register(flow["id"], *({**part, "timerange": f"[{n}:0_{n + 1}:0)"} for n in range(3)))
+    seen = [numbered(playlist_of(client, flow["id"]))]
+    for n in range(3, 8):
+        client.add(flow["id"], f"[{n}:0_{n + 1}:0)")
+        seen.append(numbered(playlist_of(client, flow["id"])))
+    assert [list(one) for one in seen] == [[0], [0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]]
+    for earlier, later in pairwise(seen):
+        shared = earlier.keys() & later.keys()
+        assert {key: earlier[key] for key in shared} == {key: later[key] for key in shared}
+
+
 def numbered(playlist: m3u8.M3U8) -> dict[int, tuple[str, int]]:
     """By its number, each segment's object and the number of its run."""
     run = playlist.discontinuity_sequence or 0

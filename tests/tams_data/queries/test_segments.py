@@ -157,12 +157,27 @@ def test_runs_end_at_gaps_and_where_the_offset_changes(database, window, seam_ns
         insert(
             transaction,
             SEGMENTS,
-            *(segment_row("f", start, end, ts_offset_ns=offset) for start, end, offset in reversed(rows)),
+            *(
+                segment_row("f", start, end, ts_offset_ns=offset, object_key=start)
+                for start, end, offset in reversed(rows)
+            ),
         )
     values = {"flow_id": "f", "start_ns": window[0], "end_ns": window[1], "seam_ns": seam_ns}
     with database.snapshot() as reader:
         (counted,) = reader.read(segments.runs, values).to_pylist()
-    assert (counted["segments"], counted["runs"]) == expected
+    assert (counted["entries"], counted["runs"]) == expected
+
+
+def test_parts_of_an_object_that_follow_each_other_are_one_entry(database):
+    """Whatever lies between them; at another offset, or after another object, it is one more."""
+    rows = [(0, 10, 1, 0), (10, 20, 1, None), (25, 30, 1, 0), (30, 40, 2, 0), (40, 50, 1, 0), (50, 60, 1, 9)]
+    with database.transaction() as transaction:
+        insert(
+            transaction,
+            SEGMENTS,
+            *(segment_row("f", start, end, object_key=key, ts_offset_ns=offset) for start, end, key, offset in rows),
+        )
+    assert database.rows(segments.runs, {"flow_id": "f", **ALWAYS, "seam_ns": 1}) == [{"entries": 4, "runs": 2}]
 
 
 def test_placed_segments_say_0_for_an_offset_that_was_not_given(database):
