@@ -69,7 +69,9 @@ def runs(tables: Tables, *, flow_id: Bound, start_ns: Bound, end_ns: Bound, seam
     lie between two entries, or between their time stamps' offsets.
     """
     found = _of_flow(tables, flow_id=flow_id, start_ns=start_ns, end_ns=end_ns)
-    found = found.select("start_ns", "end_ns", "object_key", offset_ns=found.ts_offset_ns.fill_null(0))
+    # Offsets may be further apart than int64 counts: their difference would stop the query.
+    offset_ns = found.ts_offset_ns.fill_null(0).cast("decimal(38, 0)")
+    found = found.select("start_ns", "end_ns", "object_key", offset_ns=offset_ns)
     in_order = ibis.window(order_by="start_ns")
     before = found.select(
         gap_ns=found.start_ns - found.end_ns.lag().over(in_order),

@@ -168,6 +168,14 @@ def test_runs_end_at_gaps_and_where_the_offset_changes(database, window, seam_ns
     assert (counted["entries"], counted["runs"]) == expected
 
 
+def test_runs_end_where_offsets_are_further_apart_than_int64_counts(database):
+    offsets = (MAX_NS - 1, MIN_NS + 1, MAX_NS - 1)
+    with database.transaction() as transaction:
+        rows = (segment_row("f", i, i + 1, object_key=i, ts_offset_ns=one) for i, one in enumerate(offsets))
+        insert(transaction, SEGMENTS, *rows)
+    assert database.rows(segments.runs, {"flow_id": "f", **ALWAYS, "seam_ns": 1}) == [{"entries": 3, "runs": 3}]
+
+
 def test_parts_of_an_object_that_follow_each_other_are_one_entry(database):
     """Whatever lies between them; at another offset, or after another object, it is one more."""
     rows = [(0, 10, 1, 0), (10, 20, 1, None), (25, 30, 1, 0), (30, 40, 2, 0), (40, 50, 1, 0), (50, 60, 1, 9)]
