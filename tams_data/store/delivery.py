@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
 from time import monotonic, time_ns
@@ -307,10 +308,12 @@ def _wanted_wait_s(retry_after: str, now_ns: int) -> int:
     if retry_after.isdecimal() and retry_after.isascii():
         return min(int(retry_after[:9]), LONGEST_S)
     try:
-        until_s = int(parsedate_to_datetime(retry_after).timestamp())
+        until = parsedate_to_datetime(retry_after)
     except (ValueError, OverflowError):  # OverflowError: of a number that no date has
         return 0
-    return min(max(until_s - now_ns // NS_PER_SECOND, 0), LONGEST_S)
+    if until.tzinfo is None:  # the form of asctime, which is UTC as well
+        until = until.replace(tzinfo=timezone.utc)
+    return min(max(int(until.timestamp()) - now_ns // NS_PER_SECOND, 0), LONGEST_S)
 
 
 def _enabled(reader: Reader, webhook_id: str) -> dict[str, Any] | None:

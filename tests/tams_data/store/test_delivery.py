@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from time import monotonic, sleep
+from time import asctime, gmtime, monotonic, sleep, tzset
 from typing import Any
 
 import orjson
@@ -353,6 +353,23 @@ def test_a_receiver_is_left_alone_for_as_long_as_it_asks(store, receiver, asked,
     before_ns = delivery.time_ns()
     store.jobs.run_due()
     assert (row_of(store, webhook_id)["next_ns"] - before_ns) // NS_PER_SECOND == waited
+
+
+def test_a_date_of_the_oldest_form_is_utc_wherever_the_service_runs(store, receiver, monkeypatch):
+    """RFC 9110, 5.6.7: the form of asctime names no zone."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    tzset()
+    try:
+        asked = asctime(gmtime(delivery.time_ns() // NS_PER_SECOND + 120))
+        receiver.answer, receiver.answer_headers = lambda _: 503, {"Retry-After": asked}
+        webhook_id = hook(store, receiver)
+        store.put_flow(flow(id="f"))
+        before_ns = delivery.time_ns()
+        store.jobs.run_due()
+        assert 60 < (row_of(store, webhook_id)["next_ns"] - before_ns) // NS_PER_SECOND <= 120
+    finally:
+        monkeypatch.undo()
+        tzset()
 
 
 def test_what_an_answer_says_after_its_status_is_not_waited_for(store, receiver, monkeypatch):
