@@ -71,7 +71,10 @@ class Copier:
             self._copy(copy, found["instances"])
         except TamsDataError as error:
             if not self._closing.is_set():
-                self._note(copy, error)
+                self._note(copy, str(error))
+        except Exception as error:  # noted with the copy, which would hold up all the others otherwise
+            log.error("copy of object %r to %s broke off", copy.object_id, copy.storage_id, exc_info=error)
+            self._note(copy, f"it broke off: {type(error).__name__}")
 
     def _is_ours(self, copy: Copy) -> bool:
         """Whether no other process makes the copy at the same time; if one takes very long, another may begin it."""
@@ -79,7 +82,7 @@ class Copier:
         claim = (copy, now_ns, now_ns + CLAIM_S * NS_PER_SECOND)
         return self._database.sole_writer or self._writer.submit(self._claim, claim)
 
-    def _note(self, copy: Copy, error: TamsDataError) -> None:
+    def _note(self, copy: Copy, error: str) -> None:
         """Have the copy tried again, or given up."""
         tried, last = copy.attempts + 1, copy.attempts + 1 >= MOST_ATTEMPTS
         what = "is given up" if last else f"is tried again in {retry_s(tried)} s"
@@ -87,7 +90,7 @@ class Copier:
         if last:
             self._writer.submit(self._give_up, copy)
         else:
-            self._writer.submit(self._put_off, (copy, str(error)))
+            self._writer.submit(self._put_off, (copy, error))
 
     def _copy(self, copy: Copy, there: Sequence[Mapping[str, Any]]) -> None:
         target = self._media.get(copy.storage_id)

@@ -258,6 +258,9 @@ class Deliverer:
             return Failure("its URL or its key cannot be sent")  # the error itself says the key
         except (httpx.HTTPError, httpx.InvalidURL, DestinationRefused) as error:
             return Failure(str(error) or type(error).__name__)
+        except Exception as error:  # as above
+            log.error("event %s cannot be sent", sequence, exc_info=error)
+            return Failure(f"event {sequence} cannot be sent: {type(error).__name__}")
         # A receiver that has moved is to be told so by its owner: redirects are not followed.
         if response.is_success:
             return None

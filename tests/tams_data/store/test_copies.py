@@ -110,6 +110,24 @@ def test_a_copy_that_fails_again_and_again_is_given_up(database, store, target):
     assert len(places(store)) == 1
 
 
+def test_a_copy_that_nobody_thought_would_fail_holds_up_no_other(store, target):
+    """What went wrong is a fault of the service's, and noted like any other."""
+
+    def fail() -> None:
+        target.unseen = lambda: None
+        raise ZeroDivisionError("a fault")
+
+    target.unseen = fail
+    store.allocate("f", object_ids=["b"])
+    store.backend().write("b", io.BytesIO(b"media"), length=5, content_type="video/mp2t")
+    assert store.add_segments("f", [segment("b", 10, 20)]) == [None]
+    store.copy_object("b", target.backend.id)
+    store.jobs.run_due()
+    (left,) = copies(store)
+    assert (left["attempts"], left["error"]) == (1, "it broke off: ZeroDivisionError")
+    assert [target.stat(one) is None for one in ("a", "b")] == [True, False]
+
+
 def test_closing_breaks_off_a_copy_which_is_still_to_be_made(store, target):
     store._closing.set()
     store._copying._step()

@@ -302,6 +302,21 @@ def test_an_event_that_cannot_be_told_is_given_up_as_well(store, receiver):
     assert "event 9 cannot be told: JSONDecodeError" in orjson.loads(row["error"])["summary"]
 
 
+def test_an_event_whose_sending_nobody_thought_would_fail_is_given_up_as_well(store, receiver, monkeypatch):
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(delivery, "_read_some", fail)
+    webhook_id = hook(store, receiver)
+    store.put_flow(flow(id="f"))
+    for _ in range(ATTEMPTS):
+        store.jobs.run_due()
+        due_now(store, webhook_id)
+    row = row_of(store, webhook_id)
+    assert row["status"] == "error"
+    assert "cannot be sent: ZeroDivisionError" in orjson.loads(row["error"])["summary"]
+
+
 def test_a_disabled_webhook_is_sent_what_it_missed_when_it_is_enabled(store, receiver):
     webhook_id = hook(store, receiver)
     enable(store, webhook_id, receiver, "disabled")
