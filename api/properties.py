@@ -133,7 +133,7 @@ def _serve_tag(bp: Routes, family: Family) -> None:
 
 
 _WRITTEN = answers(400, 403, 404, status=204, description="It is set")
-_DELETED = answers(403, 404, status=204, description="It is not set any more")
+_DELETED = answers(400, 403, 404, status=204, description="It is not set any more")
 
 
 def _view(view: Callable[[Any], Response], path: type[BaseModel], name: str, docstring: str) -> Callable[..., Response]:

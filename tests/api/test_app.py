@@ -195,6 +195,14 @@ def test_body_is_json_by_its_type(served: CheckedClient, content_type: str | Non
     assert send(served, "PUT", FLOW, json.dumps(flow).encode(), content_type=content_type).status_code == status
 
 
+@pytest.mark.parametrize(("method", "path"), [*WRITTEN, *SET, ("DELETE", f"{FLOW}/label"), ("DELETE", FLOW)])
+def test_parameter_that_a_write_does_not_have_is_refused(served: CheckedClient, method: str, path: str) -> None:
+    """DELETE of a flow with a time range, without `/segments`, would delete all of it."""
+    response = send(served, method, f"{path}?timerange=[0:0_1:0)", b"{}")
+    assert (response.status_code, as_object(response)["field"]) == (400, "timerange")
+    assert served.get(f"{FLOW}/label").status_code == 200
+
+
 def test_answer_without_a_body_says_no_type(client: CheckedClient) -> None:
     flow = client.create_flow(video_flow())
     path = f"/flows/{flow['id']}"
