@@ -11,7 +11,7 @@ from typing import Any, get_args
 import orjson
 from flask import Flask, Response, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from api.models.common import Format
 from tams_data import errors
@@ -162,11 +162,16 @@ def _short(value: Any) -> Any:
     return value
 
 
+_NOTHING_HERE = "there is nothing at this path; /docs shows what there is"
+
+
 def _http_exception(error: HTTPException) -> Response:
     given = error.get_response()
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return given  # type: ignore[return-value]  # a redirect
-    response = problem(HTTPStatus(error.code), error.description or "")
+    # Werkzeug's own words for a path that no route has are for people with a browser.
+    detail = _NOTHING_HERE if error.description == NotFound.description else error.description
+    response = problem(HTTPStatus(error.code), detail or "")
     # Allow of 405, Content-Range of 416, Retry-After of 429.
     response.headers.extend((k, v) for k, v in given.headers if k not in ("Content-Type", "Content-Length"))
     return response

@@ -186,6 +186,13 @@ def test_problem_has_a_type_by_which_programs_tell_it(client: CheckedClient, pat
     assert (response.status_code, as_object(response)["type"]) == (status, kind)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/flows/", "/analytics/nothing"])
+def test_a_path_that_is_none_leads_to_those_that_there_are(client: CheckedClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert as_object(response)["detail"] == "there is nothing at this path; /docs shows what there is"
+
+
 @pytest.mark.parametrize(
     ("change", "value"),
     [
