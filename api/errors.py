@@ -11,7 +11,7 @@ from typing import Any, get_args
 import orjson
 from flask import Flask, Response, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from api.models.common import Format
 from tams_data import errors
@@ -92,8 +92,8 @@ def _validation_error(error: ValidationError) -> Response:
     faults = [
         {
             "field": _path(fault["loc"]) or _UNSAID.get(fault["type"], ""),
-            "value": _short(_given(fault)),
-            "message": _said(fault),
+            "value": _short(given_in(fault)),
+            "message": said(fault),
         }
         for fault in error.errors(include_url=False, include_context=False)
     ]
@@ -115,15 +115,21 @@ _UNSAID = {"format": "format"}
 """The property at fault where Pydantic names none: what decides which variant of a flow is meant."""
 
 
-def _said(fault: Mapping[str, Any]) -> str:
-    return "there is no such parameter here" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+def said(fault: Mapping[str, Any]) -> str:
+    """What is wrong, in words for the client."""
+    if fault["type"] == "extra_forbidden":
+        return "there is no such parameter here"
+    return str(fault["msg"]).removeprefix("Value error, ")  # Pydantic's, before what our own validators say
 
 
-def _given(fault: Mapping[str, Any]) -> Any:
+def given_in(fault: Mapping[str, Any]) -> Any:
     """What was given and is at fault, without secrets; None where that would be all around what is missing."""
     if fault["type"] in _ABOUT_THE_WHOLE or not _SECRETS.isdisjoint(fault["loc"]):
         return None
-    return _without_secrets(fault["input"])
+    value = fault["input"]
+    if fault["type"] in _UNSAID:
+        value = value.get(_UNSAID[fault["type"]]) if isinstance(value, dict) else None
+    return _without_secrets(value)
 
 
 def _without_secrets(value: Any) -> Any:
@@ -156,11 +162,16 @@ def _short(value: Any) -> Any:
     return value
 
 
+_NOTHING_HERE = "there is nothing at this path; /docs shows what there is"
+
+
 def _http_exception(error: HTTPException) -> Response:
     given = error.get_response()
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return given  # type: ignore[return-value]  # a redirect
-    response = problem(HTTPStatus(error.code), error.description or "")
+    # Werkzeug's own words for a path that no route has are for people with a browser.
+    detail = _NOTHING_HERE if error.description == NotFound.description else error.description
+    response = problem(HTTPStatus(error.code), detail or "")
     # Allow of 405, Content-Range of 416, Retry-After of 429.
     response.headers.extend((k, v) for k, v in given.headers if k not in ("Content-Type", "Content-Length"))
     return response

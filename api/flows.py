@@ -194,7 +194,12 @@ def _version_to_replace(flow_id: str) -> str | None:
 @bp.delete(
     "/flows/<flow_id>",
     responses=answers(
-        403, 404, status=204, description="The flow and its segments are deleted", status_202=accepted(DeletionRequest)
+        400,
+        403,
+        404,
+        status=204,
+        description="The flow and its segments are deleted",
+        status_202=accepted(DeletionRequest),
     ),
 )
 @validated

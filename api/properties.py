@@ -10,6 +10,7 @@ from flask import Response
 from pydantic import BaseModel, RootModel, ValidationError
 
 from api.conditional import conditional
+from api.errors import given_in, said
 from api.models.properties import BitRate, FlowCollection, TagsOf, TagValue, Text, Truth
 from api.openapi import Routes, answers, one, takes
 from api.paging import json
@@ -132,7 +133,7 @@ def _serve_tag(bp: Routes, family: Family) -> None:
 
 
 _WRITTEN = answers(400, 403, 404, status=204, description="It is set")
-_DELETED = answers(403, 404, status=204, description="It is not set any more")
+_DELETED = answers(400, 403, 404, status=204, description="It is not set any more")
 
 
 def _view(view: Callable[[Any], Response], path: type[BaseModel], name: str, docstring: str) -> Callable[..., Response]:
@@ -152,6 +153,6 @@ def _given(model: type[RootModel[Any]], name: str) -> Any:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, (name, *fault["loc"])))
-        raise InvalidInput(f"{where}: {fault['msg']}", field=where, value=fault["input"]) from error
+        raise InvalidInput(f"{where}: {said(fault)}", field=where, value=given_in(fault)) from error
     check_items(given, name)
     return given.model_dump(exclude_none=True)

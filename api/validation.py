@@ -65,7 +65,8 @@ class Query(BaseModel):
 def validated(view: F) -> F:
     """A view whose `path`, `query` and `body` are read from the request by the models they are annotated with.
 
-    A path that its model refuses names nothing: 404.
+    A path that its model refuses names nothing: 404. What changes something and has no parameters refuses any: a flow
+    that is to be deleted for a time range would be deleted whole.
     """
     hints = get_type_hints(view)
     path_model, query_model, body_model = hints.get("path"), hints.get("query"), hints.get("body")
@@ -77,6 +78,8 @@ def validated(view: F) -> F:
             arguments["path"] = _path(path_model, variables)
         if query_model is not None:
             arguments["query"] = query_model.of_request()
+        elif request.method not in ("GET", "HEAD"):
+            _check_no_parameters()
         if body_model is not None:
             arguments["body"] = _body(body_model)
         return view(**arguments)
@@ -84,6 +87,11 @@ def validated(view: F) -> F:
     # flask-openapi3 reads the annotations for the document and leaves validation to the view that says this.
     wrapper.__delay_validate_request__ = True  # type: ignore[attr-defined]
     return wrapper  # type: ignore[return-value]
+
+
+def _check_no_parameters() -> None:
+    for name, value in request.args.items():
+        raise InvalidInput(f"{name}: there is no such parameter here", field=name, value=value)
 
 
 def _path(model: type[BaseModel], variables: dict[str, str]) -> BaseModel:

@@ -120,7 +120,7 @@ def put_webhook(path: WebhookPath, body: WebhookPut) -> Response:
 
 
 @bp.delete(
-    "/service/webhooks/<webhook_id>", responses=answers(403, 404, status=204, description="The webhook is deleted")
+    "/service/webhooks/<webhook_id>", responses=answers(400, 403, 404, status=204, description="The webhook is deleted")
 )
 @validated
 def delete_webhook(path: WebhookPath) -> Response:

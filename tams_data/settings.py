@@ -22,7 +22,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
     public_url: str | None = Field(
-        None, description="The service's URL as clients see it, behind a proxy; default: that of each request"
+        None,
+        pattern=r"^(https?://[^/?#\s]+(/[^?#\s]*)?)?$",
+        description="The service's URL as clients see it, behind a proxy; default: that of each request",
     )
     access: str | None = Field(
         None,
@@ -56,7 +58,11 @@ class Settings(BaseSettings):
         description="Engine that analyses run on: a URL as `ibis.connect` takes them, of a database that has the same"
         " tables; default: the database",
     )
-    database_memory: str = Field("512MB", description="Most memory the embedded database may use")
+    database_memory: str = Field(
+        "512MB",
+        pattern=r"(?i)^\d+(\.\d+)? ?[kmgt]i?b$",  # DuckDB takes a negative one as no limit
+        description="Most memory the embedded database may use: `512MB`, or `2GiB`",
+    )
     demo: bool = Field(True, description="Whether `tams run` puts the demo into an empty store")
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(5006, ge=1, le=65535, description="Port the dashboard listens on")

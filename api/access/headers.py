@@ -28,6 +28,8 @@ def register(app: Flask, settings: Settings) -> None:
     @app.after_request
     def safe(response: Response) -> Response:
         headers = response.headers
+        if response.response == [] and response.mimetype == "text/html":
+            del headers["Content-Type"]  # that Flask gives to an answer without a body, too
         for name, value in everywhere.items():
             headers.setdefault(name, value)
         headers.setdefault("Content-Security-Policy", _PAGE if response.mimetype == "text/html" else _DATA)

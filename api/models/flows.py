@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag, WithJsonSchema, model_validator
 
-from api.models.common import Body, Closed, Count, Int64, Mime, Positive, Rational, Status, Tags, Uuid
+from api.models.common import Body, Closed, Count, Format, Int64, Mime, Positive, Rational, Status, Tags, Uuid
 
 
 class AudioTrack(Body):
@@ -292,7 +292,9 @@ FlowUnion: TypeAlias = Annotated[
     | Annotated[DataFlow, Tag("urn:x-nmos:format:data")]
     | Annotated[MultiFlow, Tag("urn:x-nmos:format:multi")]
     | Annotated[ProfileFlow, Tag("profile")],
-    Discriminator(_kind, custom_error_type="format", custom_error_message="not a content format of TAMS 8.2"),
+    Discriminator(
+        _kind, custom_error_type="format", custom_error_message=f"Input should be one of {', '.join(get_args(Format))}"
+    ),
 ]
 
 

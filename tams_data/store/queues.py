@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tams_data.engines.base import Database
+from tams_data.formatting import count_of
 from tams_data.queries import jobs as queries
 from tams_data.queries import new_events as new_queries
 from tams_data.queries import webhooks as webhook_queries
@@ -55,8 +56,15 @@ def _of_tables(database: Database, ages: Ages, now_ns: int, *, had: int) -> list
 def _delivering(database: Database, webhooks: Sequence[Queue], last: int) -> Queue:
     behind = [row for row in webhooks if _position(row) < last]
     oldest_ns = _created_ns(database, 1 + min(map(_position, behind))) if behind else None
-    failing = sum(row["attempts"] is not None for row in behind)
-    return {"job": "delivering", "waiting": len(behind), "failing": failing, "oldest_ns": oldest_ns, "error": None}
+    failing = [row for row in behind if row["attempts"] is not None]
+    counts = {"waiting": len(behind), "failing": len(failing)}
+    return {"job": "delivering", **counts, "oldest_ns": oldest_ns, "error": _refused(failing) if failing else None}
+
+
+def _refused(failing: Sequence[Queue]) -> str:
+    """Which webhook has failed most often: the reason is kept of one that is given up alone, and logged each time."""
+    worst = max(failing, key=lambda row: (row["attempts"], row["id"]))
+    return f"webhook {worst['id']}: {count_of(worst['attempts'], 'attempt')} failed; the log says why"
 
 
 def _sequencing(database: Database) -> Queue:

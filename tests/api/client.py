@@ -230,6 +230,8 @@ def check(method: str, path: str, response: TestResponse) -> None:
         return  # application note 0016: any operation may be refused to who may not use it
     if response.status_code == 400 and ((method, path) in UNNAMED or not _is_text(response.request.query_string)):
         return
+    if response.status_code == 400 and method == "DELETE" and response.request.query_string:
+        return  # a parameter that it does not have would have said to delete less
     spec.check(method, path, response.status_code, dict(response.headers), content_of(response))
 
 

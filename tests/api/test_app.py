@@ -195,6 +195,30 @@ def test_body_is_json_by_its_type(served: CheckedClient, content_type: str | Non
     assert send(served, "PUT", FLOW, json.dumps(flow).encode(), content_type=content_type).status_code == status
 
 
+@pytest.mark.parametrize(("method", "path"), [*WRITTEN, *SET, ("DELETE", f"{FLOW}/label"), ("DELETE", FLOW)])
+def test_parameter_that_a_write_does_not_have_is_refused(served: CheckedClient, method: str, path: str) -> None:
+    """DELETE of a flow with a time range, without `/segments`, would delete all of it."""
+    response = send(served, method, f"{path}?timerange=[0:0_1:0)", b"{}")
+    assert (response.status_code, as_object(response)["field"]) == (400, "timerange")
+    assert served.get(f"{FLOW}/label").status_code == 200
+
+
+def test_answer_without_a_body_says_no_type(client: CheckedClient) -> None:
+    flow = client.create_flow(video_flow())
+    path = f"/flows/{flow['id']}"
+    (object_id,) = client.allocate(flow["id"])
+    answers = [
+        client.put(f"{path}/label", json="a"),
+        client.post(f"{path}/segments", json={"object_id": object_id, "timerange": "[0:0_1:0)"}),
+        client.delete(f"{path}/segments"),
+        client.delete(path),
+        client.options("/flows"),
+    ]
+    assert [answer.data for answer in answers] == [b""] * len(answers)
+    assert [answer.headers.get("Content-Type") for answer in answers] == [None] * len(answers)
+    assert client.head("/docs").content_type == "text/html; charset=utf-8"
+
+
 def test_body_that_is_compressed_is_refused_as_that(client: CheckedClient) -> None:
     flow = video_flow()
     body = gzip.compress(json.dumps(flow).encode())

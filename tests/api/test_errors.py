@@ -186,6 +186,52 @@ def test_problem_has_a_type_by_which_programs_tell_it(client: CheckedClient, pat
     assert (response.status_code, as_object(response)["type"]) == (status, kind)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/flows/", "/analytics/nothing"])
+def test_a_path_that_is_none_leads_to_those_that_there_are(client: CheckedClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert as_object(response)["detail"] == "there is nothing at this path; /docs shows what there is"
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        pytest.param({"format": "urn:x-nmos:format:smell"}, "urn:x-nmos:format:smell", id="unknown"),
+        pytest.param({"format": None}, None, id="left-out"),
+    ],
+)
+def test_a_format_that_is_none_is_told_with_those_that_are(
+    client: CheckedClient, change: dict[str, object], value: object
+) -> None:
+    flow = {name: given for name, given in {**video_flow(), **change}.items() if given is not None}
+    response = client.put(f"/flows/{flow['id']}", json=flow)
+    assert response.status_code == 400
+    problem = as_object(response)
+    assert (problem["field"], problem.get("value")) == ("format", value)
+    assert problem["detail"].startswith("format: Input should be one of urn:x-nmos:format:video, urn:x-tam:format")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail", "value"),
+    [
+        ("label", "val", "label: Invalid JSON: expected value at line 1 column 1", None),
+        ("tags/a", "5", "tags.a: a tag is a string or an array of strings", 5),
+        ("flow_collection", '[{"role": "video"}]', "flow_collection.0.id: Field required", None),
+        ("storage", '{"limit": 1, "object_ids": ["a"]}', "body: limit and object_ids exclude each other", ...),
+    ],
+)
+def test_a_fault_is_told_in_the_words_of_the_service(
+    client: CheckedClient, path: str, body: str, detail: str, value: object
+) -> None:
+    flow = client.create_flow(video_flow())
+    send = client.post if path == "storage" else client.put
+    response = send(f"/flows/{flow['id']}/{path}", data=body, content_type="application/json")
+    assert response.status_code == 400
+    problem = as_object(response)
+    assert problem["detail"] == detail
+    assert value is ... or problem.get("value") == value
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -248,7 +248,8 @@ def is_elsewhere(_: Failure, sent: Any, response: Response) -> bool:
 
 def is_unnamed(_: Failure, sent: Any, response: Response) -> bool:
     """A 400 for a parameter that can be wrong, though the specification names none."""
-    return response.status_code == 400 and (sent.method.upper(), sent.path) in UNNAMED
+    method = sent.method.upper()
+    return response.status_code == 400 and ((method, sent.path) in UNNAMED or (method == "DELETE" and sent.query))
 
 
 MEANT: Mapping[str, Callable[[Failure, Any, Response], bool]] = {

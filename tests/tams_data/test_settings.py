@@ -58,6 +58,11 @@ def test_a_variable_comes_before_the_file_and_what_is_given_before_both(monkeypa
         pytest.param("PAGE_LIMIT", "0", id="pages-without-items"),
         pytest.param("URL_TIMEOUT", "29", id="below-the-least"),
         pytest.param("DEMO", "perhaps", id="neither-true-nor-false"),
+        pytest.param("DATABASE_MEMORY", "lots", id="memory-in-words"),
+        pytest.param("DATABASE_MEMORY", "512", id="memory-without-a-unit"),
+        pytest.param("DATABASE_MEMORY", "-1GB", id="memory-below-none"),
+        pytest.param("PUBLIC_URL", "tams.example", id="a-url-without-a-scheme"),
+        pytest.param("PUBLIC_URL", "https://tams.example/a b", id="a-url-with-a-space"),
         pytest.param("CORS_ORIGINS", "a.example", id="an-origin-without-a-scheme"),
         pytest.param("CORS_ORIGINS", "https://a.example/", id="an-origin-with-a-path"),
         pytest.param("CORS_ORIGINS", "https://a.example, https://b.example", id="origins-with-a-space"),
@@ -67,6 +72,18 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_variable(monkeypatch, nam
     monkeypatch.setenv(f"TAMS_{name}", value)
     with pytest.raises(InvalidSetting, match=f"^TAMS_{name}='{value}': "):
         Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("DATABASE_MEMORY", value) for value in ("512MB", "2GiB", "1.5 gb")),
+        *(("PUBLIC_URL", value) for value in ("https://tams.example", "http://[::1]:8000/tams/", "")),
+    ],
+)
+def test_a_value_that_can_be_used_is_taken_as_it_is(monkeypatch, name, value):
+    monkeypatch.setenv(f"TAMS_{name}", value)
+    assert getattr(Settings.load(), name.lower()) == value
 
 
 def test_urls_may_not_outlive_what_they_are_for():

@@ -46,11 +46,12 @@ def written(store: Store, *created_ns: int) -> None:
             transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([last]))
 
 
-def hook(store: Store, **columns: Any) -> None:
-    """A webhook with these columns."""
+def hook(store: Store, **columns: Any) -> str:
+    """A webhook with these columns; its id."""
     row = {"id": store.create_webhook(WEBHOOK), **columns}
     with store.database.transaction() as transaction:
         transaction.update(schema.WEBHOOKS, schema.WEBHOOKS.part(tuple(row), [row]))
+    return str(row["id"])
 
 
 def test_nothing_waits_in_an_empty_store(store):
@@ -64,14 +65,25 @@ def test_nothing_waits_in_an_empty_store(store):
 def test_webhooks_wait_for_deliveries_from_the_first_event_that_one_has_not_had(store):
     hook(store, position=4)
     hook(store, position=2)
-    hook(store, position=1, attempts=3)
+    failing = hook(store, position=1, attempts=3)
     hook(store, position=None, status="disabled")
     hook(store, position=1, status="error")
     written(store, *(NOW_NS + number for number in (10, 20, 30, 40)))
-    expected = {"job": "delivering", "waiting": 2, "failing": 1, "oldest_ns": NOW_NS + 20, "error": None}
+    error = f"webhook {failing}: 3 attempts failed; the log says why"
+    expected = {"job": "delivering", "waiting": 2, "failing": 1, "oldest_ns": NOW_NS + 20, "error": error}
     assert of(store, "delivering") == expected
     assert event_lags_ns(store.database)["delivering"] == 30, "from the first, which one has had, to the fourth"
     assert webhooks_by_status(store.database) == {"created": 3, "started": 0, "disabled": 1, "error": 1}
+
+
+def test_of_webhooks_that_fail_the_one_is_told_that_has_failed_most_often(store):
+    hook(store, position=1, attempts=2)
+    worst = hook(store, position=1, attempts=10)
+    hook(store, position=3, attempts=None)
+    written(store, NOW_NS, NOW_NS, NOW_NS, NOW_NS)
+    row = of(store, "delivering")
+    assert (row["waiting"], row["failing"]) == (3, 2)
+    assert row["error"] == f"webhook {worst}: 10 attempts failed; the log says why"
 
 
 def test_a_webhook_that_had_events_which_are_removed_since_lags_behind_from_the_first_that_is_left(store):
