@@ -18,6 +18,7 @@ from api import (
     health,
     hls,
     instances,
+    intake,
     jobs,
     keeping,
     media,
@@ -33,7 +34,6 @@ from api import (
 )
 from api.access import admission, headers
 from api.access.authentication import Authentication
-from api.intake import Intake
 from api.openapi import Api
 from api.state import seen_table
 from api.validation import check_query_text
@@ -63,13 +63,14 @@ def create_app(store: Store, settings: Settings, *, secret: bytes, open_span: Op
         TAMS_SETTINGS=settings,
         TAMS_SECRET=secret,
         TAMS_TRAFFIC=Traffic(),
-        TAMS_INTAKE=Intake(settings.threads),
+        TAMS_INTAKE=intake.Intake(settings.threads),
         SWAGGER_CONFIG={"docExpansion": "list", "syntaxHighlight": False},
     )
     _watch(app, open_span)
     compression.register(app)
     cors.register(app, settings.origins)
     headers.register(app, settings)
+    intake.register(app)
     admission.register(app, settings, Authentication.of(settings, secret))
     for module in (
         service,

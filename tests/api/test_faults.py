@@ -202,7 +202,7 @@ def test_media_that_are_away_are_neither_lost_nor_deleted(tmp_path: Path) -> Non
         (file,) = away.glob("??/??/*")
         away.rename(media)
         file = media / file.relative_to(away)
-        wait_until(lambda: not file.exists(), within_s=15, failing=service.logged)
+        wait_until(lambda: not file.exists(), within_s=40, failing=service.logged)
         assert upload(client, flow["id"]).status_code == 200
         # what was found of a folder is held for some seconds
-        wait_until(lambda: client.get("/health").status_code == 200, within_s=15, failing=service.logged)
+        wait_until(lambda: client.get("/health").status_code == 200, within_s=40, failing=service.logged)

@@ -142,3 +142,30 @@ def test_even_one_thread_takes_one_body(kind: str) -> None:
     for _ in range(2):
         with getattr(intake, kind)(), pytest.raises(TooManyBodies), getattr(intake, kind)():
             pass
+
+
+@pytest.mark.parametrize(
+    ("sent", "closes"),
+    [
+        (bytes(100_000), "close"),
+        (iter([bytes(1000)]), "close"),
+        (b"few", None),
+    ],
+    ids=["much", "of unknown length", "little"],
+)
+def test_a_client_is_told_that_its_connection_ends_with_a_body_that_is_not_read(
+    service: Service, sent: bytes | Iterator[bytes], closes: str | None
+) -> None:
+    """It would send its next request on it, and never get an answer."""
+    with httpx.Client(base_url=service.url) as client:
+        refused = client.put("/media/nothing", content=sent)
+        assert refused.status_code >= 400
+        assert refused.headers.get("Connection") == closes
+        assert client.get("/health/live").status_code == 200
+
+
+def test_a_connection_goes_on_after_a_body_that_was_read_and_refused(service: Service, flow: Json) -> None:
+    with httpx.Client(base_url=service.url) as client:
+        refused = client.put(f"/flows/{flow['id']}", json={**flow, "format": "x" * 100_000})
+        assert refused.status_code == 400
+        assert "Connection" not in refused.headers
