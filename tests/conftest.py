@@ -42,6 +42,7 @@ _READING = ("paging", "app", "tables", "analytics")
 
 _ON_VAST: Mapping[str, int | None] = {
     "tests/tams_data/engines": None,
+    "tests/test_benchmarks.py": None,
     **{f"tests/api/test_{name}.py": 1 for name in (*_WRITING, *_READING)},
 }
 """Where tests run on VAST as well, and how many cases of each test; None: all. The rest, and property tests, do with
