@@ -3,6 +3,8 @@
 How long that takes is the client's affair. A thread that waits for bytes cannot be woken, WSGI knows nothing of the
 connection they come on, and granian has no limit for bodies (emmett-framework/granian#728). So what is bounded is how
 many threads wait: whoever sends slowly, or nothing more, keeps others from sending, and nobody from reading.
+
+Where an answer comes before its body was read, the client is told that the connection ends with it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from tams_data.errors import TooManyBodies
 
 WAIT_S = 1.0
 """How long a body waits until others are there, in seconds: in a rush of many that takes a moment."""
-
 
 _WITH_HEADERS_BYTES = 8 * 1024
 """A body of so many bytes is there with its headers, as a rule, and done with whether it is read or not."""

@@ -76,6 +76,14 @@ def due_now(store: Store, webhook_id: str) -> None:
         transaction.update(schema.WEBHOOKS, schema.WEBHOOKS.part(tuple(row), [row]))
 
 
+def tried_out(store: Store, webhook_id: str) -> dict[str, Any]:
+    """The row of a webhook after as many attempts as it is given."""
+    for _ in range(ATTEMPTS):
+        store.jobs.run_due()
+        due_now(store, webhook_id)
+    return row_of(store, webhook_id)
+
+
 def enable(store: Store, webhook_id: str, receiver: Receiver, status: str = "created") -> None:
     store.change_webhook({"id": webhook_id, "url": receiver.url, "events": TYPES, "status": status})
 
@@ -294,10 +302,7 @@ def test_an_event_that_cannot_be_told_is_given_up_as_well(store, receiver):
         transaction.insert(schema.EVENTS, schema.EVENTS.rows([event_row(9, detail="no JSON")]))
         if not store.database.sole_writer:  # the row that has the last sequence of an event
             transaction.update(schema.WRITE_LOCKS, schema.WRITE_LOCKS.rows([{"slot": EVENTS, "number": 9}]))
-    for _ in range(ATTEMPTS):
-        store.jobs.run_due()
-        due_now(store, webhook_id)
-    row = row_of(store, webhook_id)
+    row = tried_out(store, webhook_id)
     assert row["status"] == "error"
     assert "event 9 cannot be told: JSONDecodeError" in orjson.loads(row["error"])["summary"]
 
@@ -309,10 +314,7 @@ def test_an_event_whose_sending_nobody_thought_would_fail_is_given_up_as_well(st
     monkeypatch.setattr(delivery, "_read_some", fail)
     webhook_id = hook(store, receiver)
     store.put_flow(flow(id="f"))
-    for _ in range(ATTEMPTS):
-        store.jobs.run_due()
-        due_now(store, webhook_id)
-    row = row_of(store, webhook_id)
+    row = tried_out(store, webhook_id)
     assert row["status"] == "error"
     assert "cannot be sent: ZeroDivisionError" in orjson.loads(row["error"])["summary"]
 
@@ -433,10 +435,7 @@ def test_slow_and_dead_receivers_delay_nobody(store, receiver):
 def test_a_key_that_cannot_be_sent_is_not_told(store, receiver, caplog):
     webhook_id = hook(store, receiver, api_key_name="X-Key", api_key_value=" secret ")
     store.put_flow(flow(id="f"))
-    for _ in range(ATTEMPTS):
-        store.jobs.run_due()
-        due_now(store, webhook_id)
-    row = row_of(store, webhook_id)
+    row = tried_out(store, webhook_id)
     assert row["status"] == "error"
     assert "secret" not in row["error"] + caplog.text
 
@@ -445,10 +444,7 @@ def test_a_webhook_at_a_host_that_idna_has_no_name_for_is_given_up(store, receiv
     """Browsers know such hosts, and so do URLs as Pydantic takes them."""
     webhook_id = store.create_webhook({"url": "https://xn--ls8h.la/", "events": TYPES})
     store.put_flow(flow(id="f"))
-    for _ in range(ATTEMPTS):
-        store.jobs.run_due()
-        due_now(store, webhook_id)
-    assert row_of(store, webhook_id)["status"] == "error"
+    assert tried_out(store, webhook_id)["status"] == "error"
 
 
 def test_a_destination_that_is_not_allowed_is_refused_and_not_sent_to(store, receiver, caplog):
